@@ -1,0 +1,1 @@
+"""Channel Access simulation of the bench: one physical twin behind the PVs of its instruments."""

@@ -1,0 +1,1 @@
+"""Bluesky orchestration of a triplet-exciton laser spectroscopy bench."""

@@ -1,0 +1,1 @@
+"""Live views and fits: documents in, results out."""
