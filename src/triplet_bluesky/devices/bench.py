@@ -1,0 +1,128 @@
+"""The whole bench, gathered from one PV prefix."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from ophyd import Device
+from ophyd.signal import EpicsSignalBase
+
+from triplet_bluesky.devices.analyser import Analyser
+from triplet_bluesky.devices.ccd import CCD
+from triplet_bluesky.devices.cryostat import Cryostat
+from triplet_bluesky.devices.ioc import IocStatus
+from triplet_bluesky.devices.laser import Laser
+from triplet_bluesky.devices.power_control import PowerControl
+from triplet_bluesky.devices.spectrometer import Spectrometer
+from triplet_bluesky.devices.tunable_filter import TunableFilter
+from triplet_bluesky.errors import ConnectError
+
+__all__ = ["Bench"]
+
+PVS_NAMED = 12
+"""Missing PVs that an error message names before it only counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """The instruments of the bench, in the order in which light passes them."""
+
+    laser: Laser
+    """Supercontinuum laser."""
+    tunable_filter: TunableFilter
+    """Gratings and slit that select the pump band."""
+    power_control: PowerControl
+    """Attenuator, pick-off meter and shutter."""
+    cryostat: Cryostat
+    """Helium cryostat with the sample."""
+    analyser: Analyser
+    """Half-wave plate and polarizer."""
+    spectrometer: Spectrometer
+    """Grating spectrograph."""
+    ccd: CCD
+    """Cooled CCD behind the spectrograph."""
+    ioc: IocStatus
+    """Identity of the IOC."""
+
+    @classmethod
+    def from_prefix(cls, prefix: str) -> "Bench":
+        """Make the devices of a bench; does not wait for them.
+
+        Parameters
+        ----------
+        prefix
+            PV prefix of the bench with its trailing colon, ``"TRIPLET:"`` for the
+            simulated one.
+
+        Returns
+        -------
+        :
+            The bench, not yet connected.
+        """
+        return cls(
+            laser=Laser(f"{prefix}LASER:", name="laser"),
+            tunable_filter=TunableFilter(f"{prefix}FILTER:", name="tunable_filter"),
+            power_control=PowerControl(f"{prefix}POWER:", name="power_control"),
+            cryostat=Cryostat(f"{prefix}CRYO:", name="cryostat"),
+            analyser=Analyser(f"{prefix}ANALYSER:", name="analyser"),
+            spectrometer=Spectrometer(f"{prefix}SPEC:", name="spectrometer"),
+            ccd=CCD(f"{prefix}CCD:", name="ccd"),
+            ioc=IocStatus(f"{prefix}IOC:", name="ioc"),
+        )
+
+    def devices(self) -> Iterator[Device]:
+        """Iterate over the instruments.
+
+        Yields
+        ------
+        :
+            Each device of the bench.
+        """
+        for field in fields(self):
+            yield getattr(self, field.name)
+
+    def connect(self, timeout: float = 10.0) -> None:
+        """Wait until every PV answers, then take over what one device needs of another.
+
+        Parameters
+        ----------
+        timeout
+            Longest time for all of them together, in seconds.
+
+        Raises
+        ------
+        ConnectError
+            With the names of the PVs that do not answer.
+        """
+        deadline = time.monotonic() + timeout
+        missing = [
+            signal.pvname
+            for signal in self._epics_signals()
+            if not _connects(signal, deadline)
+        ]
+        if missing:
+            named = ", ".join(missing[:PVS_NAMED])
+            more = (
+                f" and {len(missing) - PVS_NAMED} more" if missing[PVS_NAMED:] else ""
+            )
+            msg = (
+                f"no answer within {timeout:g} s from {len(missing)} PVs: "
+                f"{named}{more}; is the IOC running, with this prefix and on this Channel Access port?"
+            )
+            raise ConnectError(msg)
+        self.power_control.repetition_rate.put(float(self.laser.repetition_rate.get()))
+
+    def _epics_signals(self) -> Iterator[EpicsSignalBase]:
+        for device in self.devices():
+            for walk in device.walk_signals(include_lazy=True):
+                if isinstance(walk.item, EpicsSignalBase):
+                    yield walk.item
+
+
+def _connects(signal: EpicsSignalBase, deadline: float) -> bool:
+    """Wait for one signal until a common deadline."""
+    try:
+        signal.wait_for_connection(timeout=max(deadline - time.monotonic(), 0.001))
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,136 @@
+"""One operation of a device: sequential work in its own thread, with a status.
+
+Channel Access completion tells that a put was processed, not that it was obeyed, and no
+client layer reports a refusal. So what a device does is written as ordinary code that
+puts, waits, reads back afresh and compares; it runs in a thread of its own and its end,
+good or bad, is the end of the status that the RunEngine waits for.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ophyd import Device, EpicsSignal
+from ophyd.ophydobj import OphydObject
+from ophyd.signal import EpicsSignalBase
+from ophyd.status import DeviceStatus
+from ophyd.utils import DisconnectedError
+
+from triplet_bluesky.errors import BenchError, ConnectError, DeviceError, MoveError
+
+__all__ = ["label", "put_and_complete", "read_fresh", "run_operation"]
+
+CONNECTION_CHECK_S = 0.05
+"""Seconds between looks at the connection while a completion is awaited."""
+
+
+def label(obj: OphydObject) -> str:
+    """Name a device or signal in words of the session: ``tunable_filter.wavelength``.
+
+    Parameters
+    ----------
+    obj
+        Device or signal.
+
+    Returns
+    -------
+    :
+        The name of the root device and the dotted path below it.
+    """
+    return ".".join(part for part in (obj.root.name, obj.dotted_name) if part)
+
+
+def run_operation(device: Device, work: Callable[[], None]) -> DeviceStatus:
+    """Start sequential work of a device and return the status of its end.
+
+    Parameters
+    ----------
+    device
+        The device that works; the status belongs to it.
+    work
+        What to do. It may block; whatever it raises becomes the status' exception.
+
+    Returns
+    -------
+    :
+        Finished when ``work`` has returned. Every wait inside ``work`` has a time limit
+        of its own that says what it waited for, so the status has none.
+    """
+    status = DeviceStatus(device)
+
+    def run() -> None:
+        try:
+            work()
+        except BenchError as error:
+            status.set_exception(error)
+        except (DisconnectedError, TimeoutError) as error:
+            msg = f"{label(device)}: the IOC does not answer ({error})"
+            failure = ConnectError(msg)
+            failure.__cause__ = error
+            status.set_exception(failure)
+        except Exception as error:  # noqa: BLE001 - every failure must reach the status
+            msg = f"{label(device)}: {type(error).__name__}: {error}"
+            failure = DeviceError(msg)
+            failure.__cause__ = error
+            status.set_exception(failure)
+        else:
+            status.set_finished()
+
+    device.cl.thread_class(
+        target=run, name=f"operation of {label(device)}", daemon=True
+    ).start()
+    return status
+
+
+def put_and_complete(signal: EpicsSignal, value: float | str, timeout: float) -> None:
+    """Put a value and wait until the IOC has processed it.
+
+    Parameters
+    ----------
+    signal
+        Where to put.
+    value
+        What to put, in the unit of the PV.
+    timeout
+        Longest time to wait, in seconds.
+
+    Raises
+    ------
+    ConnectError
+        If the IOC goes away while it works.
+    MoveError
+        If the IOC does not report completion in time.
+    """
+    done = threading.Event()
+    signal.put(value, use_complete=True, callback=lambda **_: done.set())
+    deadline = time.monotonic() + timeout
+    while not done.wait(CONNECTION_CHECK_S):
+        if not signal.connected:
+            msg = (
+                f"{label(signal)}: lost the connection to {signal.setpoint_pvname} "
+                f"while it was going to {value}; is the IOC running?"
+            )
+            raise ConnectError(msg)
+        if time.monotonic() > deadline:
+            msg = (
+                f"{label(signal)}: {signal.setpoint_pvname} did not complete the put "
+                f"of {value} within {timeout:g} s"
+            )
+            raise MoveError(msg)
+
+
+def read_fresh(signal: EpicsSignalBase) -> Any:
+    """Read a PV by a Channel Access get, never from a monitor that may lag behind.
+
+    Parameters
+    ----------
+    signal
+        What to read.
+
+    Returns
+    -------
+    :
+        The present value.
+    """
+    return signal.get(use_monitor=False)

@@ -1,0 +1,90 @@
+"""The tunable filter: which band of the supercontinuum reaches the sample."""
+
+from typing import Any, cast
+
+from ophyd import Component as Cpt
+from ophyd import Device, EpicsSignal, EpicsSignalRO
+from ophyd.status import DeviceStatus
+
+from triplet_bluesky import units
+from triplet_bluesky.devices.derived import PositionView
+from triplet_bluesky.devices.settable import Axis
+
+__all__ = ["EnergyView", "TunableFilter"]
+
+
+class EnergyView(Device):
+    """The pump photon energy, as another view of the filter's wavelength axis.
+
+    The filter works in vacuum wavelengths, so the energy needs no refractive index.
+    """
+
+    readback = Cpt(PositionView, units="eV", precision=5, kind="normal")
+
+    def __init__(self, prefix: str = "", **kwargs: Any) -> None:
+        super().__init__(prefix, **kwargs)
+        self.readback.name = self.name
+
+    @property
+    def wavelength(self) -> Axis:
+        """The axis that this is a view of."""
+        return cast("TunableFilter", self.parent).wavelength
+
+    @property
+    def position(self) -> float:
+        """The present pump photon energy, in eV."""
+        return float(units.energy_ev(self.wavelength.position))
+
+    @property
+    def egu(self) -> str:
+        """The engineering unit."""
+        return "eV"
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest photon energy of the filter, in eV."""
+        shortest, longest = self.wavelength.limits
+        return (
+            float(units.energy_ev(longest)),
+            float(units.energy_ev(shortest)),
+        )
+
+    def set(self, energy_ev: float) -> DeviceStatus:
+        """Go to a pump photon energy.
+
+        Parameters
+        ----------
+        energy_ev
+            Photon energy, in eV.
+
+        Returns
+        -------
+        :
+            Status of the wavelength axis.
+        """
+        return self.wavelength.set(float(units.wavelength_nm(energy_ev)))
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop the filter where it is."""
+        self.wavelength.stop(success=success)
+
+
+class TunableFilter(Device):
+    """Pair of gratings with an output slit, between the laser and the attenuator.
+
+    Parameters
+    ----------
+    prefix
+        PV prefix with its trailing colon, for example ``"TRIPLET:FILTER:"``.
+    name
+        Name of the device in plans and data.
+    """
+
+    wavelength = Cpt(Axis, "Wavelength", tolerance=0.01, kind="hinted")
+    bandwidth = Cpt(Axis, "Bandwidth", tolerance=0.01, kind="normal")
+    energy = Cpt(EnergyView, "", kind="normal")
+    velocity = Cpt(EpicsSignal, "Velocity", kind="config")
+    moving = Cpt(EpicsSignalRO, "Moving_RBV", string=True, kind="omitted")
+    medium = Cpt(EpicsSignalRO, "Medium_RBV", string=True, kind="config")
+    stop_motion = Cpt(EpicsSignal, "Stop", kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
