@@ -107,7 +107,8 @@ class Bench:
             )
             msg = (
                 f"no answer within {timeout:g} s from {len(missing)} PVs: "
-                f"{named}{more}; is the IOC running, with this prefix and on this Channel Access port?"
+                f"{named}{more}; is the IOC running, with this prefix and on this "
+                "Channel Access port?"
             )
             raise ConnectError(msg)
         self.power_control.repetition_rate.put(float(self.laser.repetition_rate.get()))

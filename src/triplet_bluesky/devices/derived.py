@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from ophyd import Signal
+from ophyd.status import Status
 
 __all__ = ["Derived", "PositionView"]
 
@@ -36,8 +37,15 @@ class Derived(Signal):
         self.dims = dims
 
     def get(self, **kwargs: Any) -> Any:
-        """Give the value that the device wrote last."""
+        """Give the value that was written last."""
         return super().get(**kwargs)
+
+    def set(self, value: Any, **_: Any) -> Status:
+        """Write the value; nothing has to move for it."""
+        self.put(value)
+        status = Status(self)
+        status.set_finished()
+        return status
 
     def describe(self) -> dict[str, Any]:
         """Describe the value with its unit, precision and named dimensions."""
@@ -58,5 +66,6 @@ class PositionView(Derived):
 
     def get(self, **kwargs: Any) -> Any:
         """Work out the position of the device now."""
-        self.put(self.parent.position)
+        positioner: Any = self.parent
+        self.put(positioner.position)
         return super().get(**kwargs)
