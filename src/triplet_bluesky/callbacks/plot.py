@@ -1,0 +1,344 @@
+"""The figure of an excitation scan, drawn to a file or into a window."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bluesky.callbacks.mpl_plotting import QtAwareCallback
+from event_model import DocumentRouter, Event, RunStart, RunStop
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from triplet_bluesky import units
+from triplet_bluesky.analysis import pixel_edges_ev
+from triplet_bluesky.callbacks.ple import LivePLE, PLEView
+from triplet_bluesky.callbacks.spectra import Point
+
+__all__ = ["FigureFile", "FigureWindow", "draw_ple"]
+
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.0,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "savefig.dpi": 300,
+    "svg.fonttype": "none",
+}
+"""Looks of the figure at the width of two printed columns."""
+
+WIDTH_IN, HEIGHT_IN = 7.1, 6.4
+"""Size of the figure, in inches: two columns of a journal page."""
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+"""Colours that the colour-blind tell apart (Okabe and Ito, 2008)."""
+
+SCREEN_DPI, PRINT_DPI = 110, 300
+"""Dots per inch while the scan runs and of the final figure."""
+
+HALF_WINDOW_NM = 13.0
+"""Half width of the shown emission window, in nm."""
+
+WATERFALL_SPAN = 6.0
+"""Height of the strongest spectrum in the waterfall, in rows."""
+
+
+def draw_ple(figure: Figure, view: PLEView) -> None:
+    """Draw what an excitation scan has measured so far.
+
+    Parameters
+    ----------
+    figure
+        Where to draw; cleared first.
+    view
+        What is known of the scan.
+    """
+    with rc_context(STYLE):
+        figure.clear()
+        grid = figure.add_gridspec(
+            4, 2, width_ratios=(1, 1.15), height_ratios=(1.35, 0.9, 1.1, 0.35)
+        )
+        points = sorted(view.points, key=lambda p: p.conditions.pump_nm)
+        waterfall = figure.add_subplot(grid[:, 0])
+        excitation = figure.add_subplot(grid[0, 1])
+        position = figure.add_subplot(grid[1, 1], sharex=excitation)
+        spectrum = figure.add_subplot(grid[2, 1])
+        residual = figure.add_subplot(grid[3, 1], sharex=spectrum)
+        if points:
+            _waterfall(waterfall, points)
+            _excitation(excitation, view)
+            _position(position, points)
+            _decomposition(spectrum, residual, points)
+
+
+def _waterfall(axes: Axes, points: list[Point]) -> None:
+    """Draw the emission spectra above each other, the pump wavelength at the side."""
+    centre = _emission_nm(points)
+    window = (centre - HALF_WINDOW_NM, centre + HALF_WINDOW_NM)
+    shown = [_inside(point, window) for point in points]
+    highest = max(float(np.nanmax(rate)) for _, rate in shown) or 1.0
+    colours = _colour_map(len(points))
+    for row, (point, (wavelength, rate)) in enumerate(zip(points, shown, strict=True)):
+        axes.plot(
+            wavelength,
+            row + WATERFALL_SPAN * rate / highest,
+            color=colours[row],
+            linewidth=0.8,
+            zorder=len(points) - row,
+        )
+        axes.text(
+            window[1] - 0.4,
+            row + 0.12,
+            f"{point.conditions.pump_nm:.1f}",
+            ha="right",
+            va="bottom",
+            fontsize=6,
+            color=colours[row],
+        )
+    axes.set_xlim(*window)
+    axes.set_ylim(-0.4, len(points) - 1 + WATERFALL_SPAN * 1.08)
+    axes.set_yticks([])
+    axes.set_xlabel("Emission wavelength (nm, vacuum)")
+    axes.set_ylabel("Emission rate (offset for clarity)")
+    axes.set_title("a  emission spectra, pump wavelength (nm) at the right")
+    axes.plot([], [], " ", label=f"strongest pixel {highest:.3g} e$^-$ s$^{{-1}}$")
+    axes.legend(loc="upper left")
+
+
+def _excitation(axes: Axes, view: PLEView) -> None:
+    """Draw the excitation curve with its fit and its maximum."""
+    curve, result = view.curve, view.result
+    axes.set_title("b  excitation of the stimulated emission")
+    axes.set_ylabel("SE per pump photon\n(normalised)")
+    axes.tick_params(labelbottom=False)
+    if curve is None or result is None:
+        return
+    scale = float(np.nanmax(curve.value)) or 1.0
+    used = np.asarray(result.used, dtype=bool)
+    for chosen, colour, face, name in (
+        (used, BLUE, BLUE, "measured"),
+        (~used, GREY, "white", "not fitted"),
+    ):
+        if np.any(chosen & np.isfinite(curve.value)):
+            axes.errorbar(
+                curve.energy_mev[chosen],
+                curve.value[chosen] / scale,
+                yerr=result.error_scale * curve.sigma[chosen] / scale,
+                fmt="o",
+                markersize=3.2,
+                color=colour,
+                markerfacecolor=face,
+                elinewidth=0.8,
+                capsize=1.5,
+                label=name,
+            )
+    if result.ok:
+        energy = np.linspace(curve.energy_mev.min(), curve.energy_mev.max(), 400)
+        axes.plot(energy, result.model(energy) / scale, color=ORANGE, label="fit")
+        sigma = result.peak_sigma_mev
+        axes.axvspan(
+            result.peak_mev - sigma,
+            result.peak_mev + sigma,
+            color=RED,
+            alpha=0.35,
+            lw=0,
+        )
+        axes.axvline(
+            result.peak_mev,
+            color=RED,
+            linewidth=0.7,
+            label=f"maximum {result.peak_mev:.2f} ± {sigma:.2f} meV",
+        )
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.legend(loc="best")
+    top = axes.secondary_xaxis("top", functions=(_reciprocal, _reciprocal))
+    top.set_xlabel("Pump wavelength (nm, vacuum)", fontsize=7)
+    axes.tick_params(top=False)
+
+
+def _reciprocal(values: Any) -> Any:
+    """Convert between pump energy in meV and vacuum wavelength in nm, either way."""
+    return units.HC_EV_NM * 1e3 / np.clip(values, 1.0, None)
+
+
+def _position(axes: Axes, points: list[Point]) -> None:
+    """Draw where the strongest stimulated line stands."""
+    rows = []
+    for point in points:
+        if point.fit.lines:
+            line = max(point.fit.lines, key=lambda each: each.area_e)
+            energy = float(units.energy_mev(point.conditions.pump_nm))
+            rows.append((energy, line.center_ev * 1e3, line.center_sigma_ev * 1e3))
+    if rows:
+        energy, center, sigma = np.array(rows).T
+        axes.errorbar(
+            energy,
+            center,
+            yerr=sigma,
+            fmt="s",
+            markersize=2.8,
+            color=GREEN,
+            elinewidth=0.8,
+            capsize=1.5,
+        )
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_title("c  strongest stimulated line")
+    axes.set_ylabel("Line energy\n(meV)")
+    axes.set_xlabel("Pump photon energy (meV)")
+
+
+def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
+    """Draw the strongest spectrum with its components and its residuals."""
+    point = max(points, key=lambda p: np.nan_to_num(p.fit.se_rate))
+    wavelength = point.conditions.wavelength_nm
+    edges = pixel_edges_ev(wavelength)
+    exposure = point.fit.exposure_s
+    rate, sigma = point.spectrum.rate, point.spectrum.rate_sigma
+    axes.plot(
+        wavelength,
+        rate,
+        ".",
+        markersize=1.8,
+        color=GREY,
+        label=f"pump {point.conditions.pump_nm:.1f} nm",
+    )
+    components = point.fit.components(edges)
+    for name, colour in (("spe", BLUE), ("se", RED), ("pump", GREEN)):
+        if name in components:
+            axes.plot(
+                wavelength,
+                components[name] / exposure,
+                color=colour,
+                linewidth=0.9,
+                label={"spe": "spontaneous", "se": "stimulated", "pump": "pump"}[name],
+            )
+    model = point.fit.model(edges) / exposure
+    axes.plot(wavelength, model, color="black", linewidth=0.7, label="sum")
+    centre = _emission_nm(points)
+    axes.set_xlim(centre - HALF_WINDOW_NM, centre + HALF_WINDOW_NM)
+    axes.set_ylabel("Rate per pixel\n(e$^-$ s$^{-1}$)")
+    axes.ticklabel_format(axis="y", scilimits=(0, 3), useMathText=True)
+    axes.tick_params(labelbottom=False)
+    axes.set_title("d  strongest spectrum, decomposed")
+    axes.legend(loc="upper right")
+    residual.plot(wavelength, (rate - model) / sigma, color=GREY, linewidth=0.5)
+    residual.axhline(0, color="black", linewidth=0.5)
+    residual.set_ylim(-5, 5)
+    residual.set_ylabel("resid.\n($\\sigma$)")
+    residual.set_xlabel("Emission wavelength (nm, vacuum)")
+
+
+def _emission_nm(points: list[Point]) -> float:
+    """Give the wavelength of the emission band, for the middle of the window."""
+    centers = [p.fit.spe.center_ev for p in points if np.isfinite(p.fit.spe.center_ev)]
+    if not centers:
+        return float(np.median(points[0].conditions.wavelength_nm))
+    return float(units.wavelength_nm(float(np.median(centers))))
+
+
+def _inside(point: Point, window: tuple[float, float]) -> tuple[Any, Any]:
+    wavelength = point.conditions.wavelength_nm
+    inside = (wavelength >= window[0]) & (wavelength <= window[1])
+    return wavelength[inside], point.spectrum.rate[inside]
+
+
+def _colour_map(number: int) -> Any:
+    from matplotlib import colormaps  # noqa: PLC0415 - registers all maps when imported
+
+    return colormaps["viridis"](np.linspace(0.0, 0.85, number))
+
+
+class FigureFile(DocumentRouter):
+    """Keep a file up to date with the figure of the running scan.
+
+    Drawing happens in a thread of its own, as fast as it can and no faster, so the scan
+    does not wait for it; the last state is drawn before the run's end is over.
+
+    Parameters
+    ----------
+    analysis
+        The analysis of the scan; subscribe it before this one.
+    directory
+        Folder of the files; they are named after the uid of the run.
+    """
+
+    def __init__(self, analysis: LivePLE, directory: Path) -> None:
+        super().__init__()
+        self.analysis = analysis
+        self.directory = directory
+        self.paths: tuple[Path, ...] = ()
+        self._drawing: threading.Thread | None = None
+
+    def start(self, doc: RunStart) -> None:
+        """Name the files of a new run."""
+        stem = f"{doc.get('plan_name', 'run')}-{doc['uid'][:8]}"
+        self.paths = tuple(
+            self.directory / f"{stem}{suffix}" for suffix in (".png", ".pdf")
+        )
+
+    def event(self, doc: Event) -> Event:
+        """Draw what there is, unless a drawing is under way."""
+        if self._drawing is None or not self._drawing.is_alive():
+            view = self.analysis.view()
+            self._drawing = threading.Thread(
+                target=_save,
+                args=(view, self.paths[:1], SCREEN_DPI),
+                name="figure",
+                daemon=True,
+            )
+            self._drawing.start()
+        return doc
+
+    def stop(self, doc: RunStop) -> RunStop:
+        """Draw the final figure, for the screen and for print."""
+        if self._drawing is not None:
+            self._drawing.join()
+        _save(self.analysis.view(), self.paths, PRINT_DPI)
+        return doc
+
+
+def _save(view: PLEView, paths: tuple[Path, ...], dpi: int) -> None:
+    """Draw a figure and put it in place of the files when it is whole."""
+    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+    draw_ple(figure, view)
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")
+        with rc_context(STYLE):
+            figure.savefig(partial, dpi=dpi, format=path.suffix[1:])
+        partial.replace(path)
+
+
+class FigureWindow(QtAwareCallback):
+    """Show the figure of the running scan in a window or notebook.
+
+    Parameters
+    ----------
+    analysis
+        The analysis of the scan; subscribe it before this one.
+    figure
+        A figure of pyplot's, which gives it its window.
+    """
+
+    def __init__(self, analysis: LivePLE, figure: Figure) -> None:
+        super().__init__()
+        self.analysis = analysis
+        self.figure = figure
+
+    def event(self, doc: Event) -> Event:
+        """Draw again."""
+        draw_ple(self.figure, self.analysis.view())
+        self.figure.canvas.draw_idle()
+        return doc
