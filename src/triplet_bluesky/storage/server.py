@@ -8,21 +8,21 @@ wants to read or write shows the key that is in the key file. Its line
 """
 
 import argparse
-import asyncio
 import logging
 import logging.config
 import os
 import socket
-import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import uvicorn
 
 from triplet_bluesky.errors import ServiceError, StorageError
 from triplet_bluesky.storage.key import ensure_key
 
-__all__ = ["WithoutZarr", "build_application", "configuration", "main", "prepare"]
+__all__ = ["main"]
 
 LOGGER = "triplet_bluesky.storage.server"
 """Name of the logger; as a program, this module has another name."""
@@ -33,135 +33,6 @@ HOST = "127.0.0.1"
 
 SHUTDOWN_S = 1
 """Seconds that open requests are given at the end."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
-
-
-class WithoutZarr:
-    """An ASGI application that answers 404 under ``/zarr``.
-
-    Tiled serves runs there to anybody, without the key, and has no switch for it.
-
-    Parameters
-    ----------
-    application
-        The application that answers everything else.
-    """
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        refused = _is_zarr(scope.get("path", "")) and scope["type"] != "lifespan"
-        if not refused:
-            await self.application(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            headers = [(b"content-type", b"text/plain")]
-            await send(
-                {"type": "http.response.start", "status": 404, "headers": headers}
-            )
-            await send({"type": "http.response.body", "body": b"Not Found"})
-
-
-def configuration(data_dir: Path, key: str) -> dict[str, Any]:
-    """Return the Tiled configuration of the bench.
-
-    Parameters
-    ----------
-    data_dir
-        Directory of the catalogue, the tables and the arrays; absolute.
-    key
-        The API key.
-
-    Returns
-    -------
-    dict
-        What Tiled otherwise reads from its configuration file.
-    """
-    return {
-        "authentication": {"single_user_api_key": key, "allow_anonymous_access": False},
-        "streaming_cache": {"uri": "memory"},
-        "expose_raw_assets": False,
-        "metrics": {"prometheus": False},
-        "trees": [
-            {
-                "path": "/",
-                "tree": "catalog",
-                "args": {
-                    "uri": f"sqlite:///{_catalogue(data_dir)}",
-                    "writable_storage": [
-                        f"file://localhost{data_dir / 'arrays'}",
-                        f"sqlite:///{data_dir / 'tables.db'}",
-                    ],
-                    "specs": [{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-                },
-            }
-        ],
-        "media_types": {
-            "BlueskyRun": {
-                "application/json-seq": (
-                    "bluesky_tiled_plugins.exporters:json_seq_exporter"
-                )
-            }
-        },
-    }
-
-
-def prepare(data_dir: Path) -> None:
-    """Make the directory and, in it, an empty catalogue where there is none.
-
-    Parameters
-    ----------
-    data_dir
-        Directory of the catalogue, the tables and the arrays; absolute.
-    """
-    (data_dir / "arrays").mkdir(parents=True, exist_ok=True, mode=0o700)
-    if _initialised(_catalogue(data_dir)):
-        return
-    # Tiled does this in a child process, which takes as long again as its own start.
-    from sqlalchemy.ext.asyncio import create_async_engine
-    from tiled.alembic_utils import stamp_head
-    from tiled.catalog.alembic_constants import ALEMBIC_DIR, ALEMBIC_INI_TEMPLATE_PATH
-    from tiled.catalog.core import initialize_database
-
-    uri = f"sqlite+aiosqlite:///{_catalogue(data_dir)}"
-
-    async def create_tables() -> None:
-        engine = create_async_engine(uri)
-        try:
-            await initialize_database(engine)
-        finally:
-            await engine.dispose()
-
-    asyncio.run(create_tables())
-    stamp_head(ALEMBIC_INI_TEMPLATE_PATH, ALEMBIC_DIR, uri)
-
-
-def build_application(data_dir: Path, key: str) -> WithoutZarr:
-    """Return the server's ASGI application over a prepared directory.
-
-    Parameters
-    ----------
-    data_dir
-        Directory of the catalogue, the tables and the arrays; absolute.
-    key
-        The API key.
-
-    Returns
-    -------
-    WithoutZarr
-        What an ASGI server, or a test without a socket, runs.
-    """
-    from tiled.server.app import build_app_from_config
-
-    _ignore_environment()
-    return WithoutZarr(build_app_from_config(configuration(data_dir, key)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -183,11 +54,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ServiceError, StorageError) as error:
         logger.error("tiled: %s", error)  # noqa: TRY400 - the message says it all
         sys.exit(1)
+    _ignore_environment()
+    from triplet_bluesky.storage.application import (  # noqa: PLC0415 - takes seconds
+        build_application,
+        prepare,
+    )
+
     prepare(data_dir)
     application = build_application(data_dir, key)
     # Again: what has been imported since has set up logging of its own.
     logging.config.dictConfig(_logging())
-    _serve(application, listener)
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    _Server(config).run(sockets=[listener])
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -218,39 +101,14 @@ def _bind(port: int) -> socket.socket:
     return listener
 
 
-def _serve(application: WithoutZarr, listener: socket.socket) -> None:
-    import uvicorn
+class _Server(uvicorn.Server):
+    """A server that says when it serves."""
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                host, port = listener.getsockname()
-                logger.info("tiled: ready, on http://%s:%d/api/v1", host, port)
-
-    config = uvicorn.Config(
-        application,  # pyright: ignore[reportArgumentType] - its types are stricter
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
-    Server(config).run(sockets=[listener])
-
-
-def _catalogue(data_dir: Path) -> Path:
-    return data_dir / "catalogue.db"
-
-
-def _initialised(catalogue: Path) -> bool:
-    """Return whether the file holds a catalogue; its version is for Tiled to check."""
-    if not catalogue.is_file():
-        return False
-    connection = sqlite3.connect(catalogue)
-    try:
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
-        return connection.execute(query).fetchone() is not None
-    finally:
-        connection.close()
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()
+            logger.info("tiled: ready, on http://%s:%d/api/v1", host, port)
 
 
 def _ignore_environment() -> None:
@@ -259,11 +117,7 @@ def _ignore_environment() -> None:
         del os.environ[name]
 
 
-def _is_zarr(path: str) -> bool:
-    return path == "/zarr" or path.startswith("/zarr/")
-
-
-def _logging() -> Mapping[str, Any]:
+def _logging() -> dict[str, Any]:
     """Return the logging configuration: our lines plain, others' warnings with time."""
     plain = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
     dated = plain | {"formatter": "dated"}

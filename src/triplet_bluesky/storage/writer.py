@@ -1,0 +1,111 @@
+"""The RunEngine's subscriber that stores every run in Tiled while it is measured."""
+
+import copy
+from typing import Any
+
+import httpx
+from bluesky_tiled_plugins import CatalogOfBlueskyRuns, TiledWriter
+from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
+from event_model import Event, EventDescriptor, RunStart
+
+from triplet_bluesky.errors import StorageError
+from triplet_bluesky.storage.casting import (
+    cast_value,
+    check_data_keys,
+    check_metadata,
+)
+
+__all__ = ["CastingNormalizer", "RunWriter"]
+
+EVERY_ARRAY_AS_FILE = 0
+"""``max_array_size`` above which arrays leave the tables; SQLite cannot hold them."""
+
+
+class CastingNormalizer(RunNormalizer):
+    """Casts what a run records to what it has declared, or refuses it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._data_keys: dict[str, dict[str, Any]] = {}
+
+    def start(self, doc: RunStart) -> None:
+        """Check the metadata of the run."""
+        check_metadata(doc, "start")
+        super().start(doc)
+
+    def descriptor(self, doc: EventDescriptor) -> None:
+        """Check the data keys of a stream and keep them for its events."""
+        check_data_keys(doc["data_keys"])
+        for name, device in doc.get("configuration", {}).items():
+            check_metadata(device.get("data", {}), f"configuration of {name}")
+        self._data_keys[doc["uid"]] = copy.deepcopy(dict(doc["data_keys"]))
+        super().descriptor(doc)
+
+    def event(self, doc: Event) -> None:
+        """Cast the values of one event."""
+        data_keys = self._data_keys[doc["descriptor"]]
+        data = dict(doc["data"])
+        for key, value in doc["data"].items():
+            if key not in data_keys:
+                msg = (
+                    f"got {key!r} in an event, which its descriptor does not declare; "
+                    f"expected {', '.join(sorted(data_keys))}"
+                )
+                raise StorageError(msg)
+            if "external" not in data_keys[key]:
+                data[key] = cast_value(key, value, data_keys[key])
+        cast = doc.copy()
+        cast["data"] = data
+        cast["timestamps"] = {k: float(time) for k, time in doc["timestamps"].items()}
+        cast["time"] = float(doc["time"])
+        super().event(cast)
+
+
+class RunWriter:
+    """Stores runs in a Tiled catalogue; subscribe it to a RunEngine.
+
+    It writes in the RunEngine's thread and raises when it cannot, which ends the run:
+    nothing is measured that is not stored.
+
+    Parameters
+    ----------
+    catalog
+        Where runs go, from `triplet_bluesky.storage.catalog`.
+    batch_size
+        Events that are gathered before they are sent. With 1 each event can be read as
+        soon as it is measured, for some tens of milliseconds each; the rest of a batch
+        is lost when this process is killed.
+    """
+
+    def __init__(self, catalog: CatalogOfBlueskyRuns, *, batch_size: int = 1) -> None:
+        self._writer = TiledWriter(
+            catalog,
+            normalizer=CastingNormalizer,
+            batch_size=batch_size,
+            max_array_size=EVERY_ARRAY_AS_FILE,
+        )
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Store one document.
+
+        Parameters
+        ----------
+        name
+            Kind of the document.
+        doc
+            The document.
+
+        Raises
+        ------
+        StorageError
+            The document cannot be stored without loss, or Tiled did not take it.
+        """
+        try:
+            self._writer(name, doc)
+        except httpx.HTTPError as error:
+            msg = (
+                f"got no storage of a {name} document: {error or type(error).__name__};"
+                " expected Tiled to take it; look at the server (triplet status) and "
+                "its log; what was stored before is kept"
+            )
+            raise StorageError(msg) from error
