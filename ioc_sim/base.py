@@ -1,0 +1,230 @@
+"""What the instruments share: what they are part of, how they refuse and move."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Any
+
+from caproto.server import PVGroup
+
+from ioc_sim.channels import Channel
+from ioc_sim.declare import text_rbv
+from ioc_sim.history import History
+from ioc_sim.world import World
+
+__all__ = [
+    "TICK",
+    "Axis",
+    "BenchGroup",
+    "Instrument",
+    "Part",
+    "pass_time",
+]
+
+logger = logging.getLogger(__name__)
+
+TICK = 0.06
+"""Real seconds between read-backs of a motion: about 16 Hz."""
+
+
+class BenchGroup(PVGroup):
+    """A group of PVs over the world.
+
+    Parameters
+    ----------
+    prefix
+        What its PV names begin with, ending in a colon.
+    world
+        The bench behind the PVs.
+    """
+
+    def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
+        self.world = world
+        super().__init__(prefix, **kwargs)
+
+    async def start(self) -> None:
+        """Write the first read-backs, before the server is ready; none by default."""
+
+    async def run(self) -> None:
+        """Do what goes on without a command, until cancelled; nothing by default."""
+
+    async def make_safe(self) -> None:
+        """Leave nothing dangerous behind before the server ends; nothing by default."""
+
+
+class Instrument(BenchGroup):
+    """A group of PVs that takes commands, with a place for its last refusal.
+
+    Parameters
+    ----------
+    prefix
+        What its PV names begin with, ending in a colon.
+    world
+        The bench behind the PVs.
+    """
+
+    last_error_rbv = text_rbv(
+        "LastError_RBV",
+        "",
+        doc="Why the last put was refused: PV, value, limits; all of it with '$'",
+    )
+
+    def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
+        self._blamed: Channel | None = None
+        super().__init__(prefix, world=world, **kwargs)
+
+    async def report_error(self, channel: Channel, text: str) -> None:
+        """Show why a put was refused.
+
+        Parameters
+        ----------
+        channel
+            The PV that was put to.
+        text
+            Its name, what was got, what is possible.
+        """
+        logger.warning("refused a put to %s: %s", channel.pvname, text)
+        self._blamed = channel
+        await self.last_error_rbv.post(text)
+
+    async def forget_error(self, channel: Channel) -> None:
+        """Take the text back when the same PV gets a put that is possible.
+
+        Parameters
+        ----------
+        channel
+            The PV that was put to.
+        """
+        if self._blamed is channel:
+            self._blamed = None
+            await self.last_error_rbv.post("")
+
+
+class Part(PVGroup):
+    """A group of PVs that belongs to an instrument, under a prefix of its own.
+
+    Parameters
+    ----------
+    prefix
+        What its PV names begin with.
+    parent
+        The instrument, which shows its refusals.
+    """
+
+    def __init__(self, prefix: str, *, parent: Instrument) -> None:
+        super().__init__(prefix, parent=parent)
+        self._instrument = parent
+
+    async def report_error(self, channel: Channel, text: str) -> None:
+        """Show why a put was refused.
+
+        Parameters
+        ----------
+        channel
+            The PV that was put to.
+        text
+            Its name, what was got, what is possible.
+        """
+        await self._instrument.report_error(channel, text)
+
+    async def forget_error(self, channel: Channel) -> None:
+        """Take the text back when the same PV gets a put that is possible.
+
+        Parameters
+        ----------
+        channel
+            The PV that was put to.
+        """
+        await self._instrument.forget_error(channel)
+
+
+class Axis:
+    """One actuator: it moves a history at a finite speed and reports on the way.
+
+    Parameters
+    ----------
+    world
+        The bench, for its clock.
+    history
+        What the actuator moves.
+    speed
+        Units per simulated second.
+    report
+        Writes the read-back; gets the position.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        history: History,
+        speed: float,
+        report: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.speed = speed
+        self._world = world
+        self._history = history
+        self._report = report
+        self._interrupt: asyncio.Event | None = None
+
+    @property
+    def moving(self) -> bool:
+        """Whether a move is under way."""
+        return self._interrupt is not None
+
+    async def move(self, target: float) -> None:
+        """Move; returns when the axis has arrived, was stopped or got a newer target.
+
+        Parameters
+        ----------
+        target
+            Where to, in the unit of the history.
+        """
+        if self._interrupt is not None:
+            self._interrupt.set()
+        interrupt = self._interrupt = asyncio.Event()
+        end = self._history.move(self._world.now(), target, self.speed)
+        while await pass_time(self._world, end, interrupt, TICK):
+            await self._report(self._history.at(self._world.now()))
+        if not interrupt.is_set():
+            self._interrupt = None
+            await self._report(target)
+
+    async def stop(self) -> None:
+        """Stop where it is; the pending move returns with the read-back written."""
+        if self._interrupt is not None:
+            self._interrupt.set()
+            self._interrupt = None
+            await self._report(self._history.stop(self._world.now()))
+
+
+async def pass_time(
+    world: World, end_s: float, interrupt: asyncio.Event, tick_s: float = inf
+) -> bool:
+    """Wait until a simulated time, an interruption or the next read-back.
+
+    Parameters
+    ----------
+    world
+        The bench, for its clock.
+    end_s
+        Simulated time to wait for.
+    interrupt
+        Ends the wait early.
+    tick_s
+        Real seconds after which to come back in any case.
+
+    Returns
+    -------
+    :
+        Whether there is still time left.
+    """
+    left = world.clock.wall(end_s - world.now())
+    if left <= 0 or interrupt.is_set():
+        return False
+    try:
+        async with asyncio.timeout(min(left, tick_s)):
+            await interrupt.wait()
+    except TimeoutError:
+        return world.now() < end_s
+    return False

@@ -1,0 +1,138 @@
+"""A caproto server whose answers leave at once, in order, from one known port.
+
+caproto's asyncio server is mended in four places, all of them here:
+
+* Its listening socket is made with protocol number 0, for which asyncio does not switch
+  Nagle's algorithm off; a put response after a monitor then waits for the client's
+  delayed acknowledgement, 40 ms on Linux.
+* A second monitor within 10 ms waits for up to 10 ms, in case there is a third one.
+* A put response overtakes the monitors that were posted before it, so a client that
+  waits for completion looks at the old values. A record of EPICS base sends them first.
+* A server whose TCP port is taken picks a random one; two copies of an IOC then share
+  its PVs between them, unnoticed.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from caproto import CaprotoRuntimeError, WriteNotifyResponse
+from caproto.asyncio.server import AsyncioEvent, Context, VirtualCircuit
+
+__all__ = ["PortTakenError", "PromptCircuit", "PromptContext"]
+
+MONITOR_GRACE = 0.05
+"""Seconds that a put response waits, at most, for a client that reads slowly."""
+
+WRITE_GRACE = 3
+"""Turns of the event loop that a read gives to a write before it."""
+
+
+class PortTakenError(CaprotoRuntimeError):
+    """The port to serve on belongs to another process."""
+
+    def __init__(self, interface: str, port: int) -> None:
+        super().__init__(
+            f"port {port} on {interface} is taken, perhaps by another IOC of this "
+            "bench: stop that one, or set EPICS_CA_SERVER_PORT to a free port here "
+            "and in the clients"
+        )
+
+
+class _WriteEvent(AsyncioEvent):
+    """Set while no write is pending; a pending one holds reads for no real time."""
+
+    async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (caproto's signature)
+        for _ in range(WRITE_GRACE):
+            if self.is_set():
+                break
+            await asyncio.sleep(0)
+        return self.is_set()
+
+
+class PromptCircuit(VirtualCircuit):
+    """One client's connection: monitors leave at once, put responses after them."""
+
+    context: Context
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.write_event = _WriteEvent()
+        self._monitors_sent = asyncio.Event()
+
+    async def get_from_sub_queue(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  (caproto's signature)
+        """Next monitor; None if a batch is open and there is none right now.
+
+        Parameters
+        ----------
+        timeout
+            None to wait for as long as it takes; any number not to wait.
+        """
+        queue = self.subscription_queue
+        if timeout is not None:
+            return None if queue.empty() else queue.get_nowait()
+        if queue.empty():
+            self._monitors_sent.set()
+        monitor = await queue.get()
+        self._monitors_sent.clear()
+        return monitor
+
+    async def send(self, *commands: Any) -> None:
+        """Send responses; what was posted before a put response leaves before it.
+
+        Parameters
+        ----------
+        commands
+            caproto commands.
+        """
+        if any(isinstance(command, WriteNotifyResponse) for command in commands):
+            await self._send_monitors()
+        await super().send(*commands)
+
+    async def _send_monitors(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + MONITOR_GRACE
+        while self.connected and loop.time() < deadline:
+            # Idle when nobody has fetched a monitor that is not sent yet.
+            queued = self.context.subscription_queue.qsize()
+            queued += self.subscription_queue.qsize()
+            if not queued and self._monitors_sent.is_set():
+                return
+            await asyncio.sleep(0)
+
+
+class PromptContext(Context):
+    """A server on its own port or not at all, without Nagle's algorithm.
+
+    Parameters
+    ----------
+    pvdb
+        Channels by PV name.
+    interfaces
+        Addresses to listen on.
+    port
+        TCP port for channels and UDP port for searches.
+    """
+
+    CircuitClass = PromptCircuit
+
+    def __init__(self, pvdb: dict[str, Any], interfaces: list[str], port: int) -> None:
+        super().__init__(pvdb, interfaces)
+        self.ca_server_port = port
+
+    async def _bind_tcp_sockets_with_consistent_port_number(
+        self, make_socket: Callable[[str, int], Awaitable[socket.socket]]
+    ) -> tuple[int, dict[str, socket.socket]]:
+        bound: dict[str, socket.socket] = {}
+        for interface in self.interfaces:
+            try:
+                listener = await make_socket(interface, self.ca_server_port)
+            except OSError as error:
+                for other in bound.values():
+                    other.close()
+                raise PortTakenError(interface, self.ca_server_port) from error
+            # Linux: accepted sockets inherit the option.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            bound[interface] = listener
+        return self.ca_server_port, bound
