@@ -1,0 +1,207 @@
+"""The demonstration: an excitation scan from light to stored result, in one call."""
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from triplet_bluesky import services
+from triplet_bluesky.errors import BenchError
+from triplet_bluesky.settings import Settings
+
+__all__ = ["Options", "run_demo"]
+
+TEMPERATURE_K = 4.0
+"""Sample temperature of the demonstration: that of the paper."""
+
+SCAN = {"start": 508.0, "stop": 532.0, "step": 1.0}
+"""Pump wavelengths in nm: both sides of the resonance."""
+
+PAPER_PEAK_MEV = 2353.0
+"""Excitation maximum in the paper: the 2.335 eV line plus its 18 meV Stokes shift (Ying
+et al., Figs. 3 and S3). Shown beside the result, used nowhere else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the demonstration is asked for."""
+
+    settings: Settings
+    """Folder, seed, sample, time factor."""
+    json_file: Path | None
+    """Where to write the results as JSON."""
+    keep_running: bool
+    """Whether bench and store are left running on the ports of the settings."""
+
+
+def run_demo(options: Options, console: Console) -> None:
+    """Start everything, scan, show, store, read back, and stop everything.
+
+    Parameters
+    ----------
+    options
+        What is asked for.
+    console
+        Where it is shown.
+
+    Raises
+    ------
+    BenchError
+        If anything did not work, with what and why.
+    """
+    began = time.monotonic()
+    with _services(options, console) as settings:
+        os.environ.update(services.epics_environment(settings))
+        outcome = _measure(settings, console)
+        outcome["seconds"] = round(time.monotonic() - began, 1)
+        outcome["data_dir"] = str(settings.data_dir)
+        if options.json_file is not None:
+            options.json_file.write_text(json.dumps(outcome, indent=2) + "\n")
+        _say_where(outcome, settings, options, console)
+
+
+@contextlib.contextmanager
+def _services(options: Options, console: Console) -> Iterator[Settings]:
+    """Run bench and store: on private ports for this call, or to stay."""
+    settings = options.settings
+    with contextlib.ExitStack() as stack:
+        spinner = stack.enter_context(console.status("starting bench and Tiled ..."))
+        if options.keep_running:
+            wanted = services.bench_services(settings)
+            living = [
+                report.name
+                for report in services.status(wanted, settings.state_dir)
+                if report.state != "stopped"
+            ]
+            if living:
+                msg = (
+                    f"{', '.join(living)} already running in {settings.data_dir}; the "
+                    "demo starts its own: `triplet down` first, or leave out "
+                    "--keep-running"
+                )
+                raise BenchError(msg)
+            reports = services.up(wanted, settings.state_dir)
+        else:
+            ports = [services.free_port() for _ in range(3)]
+            names = ("ca_port", "ca_repeater_port", "tiled_port")
+            settings = settings.model_copy(update=dict(zip(names, ports, strict=True)))
+            state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            reports = stack.enter_context(
+                services.running(services.bench_services(settings), state)
+            )
+        spinner.stop()
+        for report in reports:
+            console.print(
+                f"[green]✓[/] {report.name}: {report.address}", soft_wrap=True
+            )
+        yield settings
+
+
+def _measure(settings: Settings, console: Console) -> dict[str, Any]:
+    """Scan, store, read back and compare."""
+    from triplet_bluesky import plans  # noqa: PLC0415 - after the EPICS environment
+    from triplet_bluesky.callbacks import LivePLE, ScanProgress, replay  # noqa: PLC0415
+    from triplet_bluesky.callbacks.plot import FigureFile  # noqa: PLC0415
+    from triplet_bluesky.session import open_session  # noqa: PLC0415
+    from triplet_bluesky.storage.client import catalog  # noqa: PLC0415
+    from triplet_bluesky.storage.key import read_key  # noqa: PLC0415
+    from triplet_bluesky.storage.reading import documents, read_run  # noqa: PLC0415
+
+    session = open_session(settings)
+    console.print(f"[green]✓[/] connected to {settings.prefix}")
+    with console.status(f"laser on, sample to {TEMPERATURE_K:g} K ..."):
+        session.RE(plans.switch_on(session.bench, TEMPERATURE_K))
+    figure = FigureFile(session.ple, settings.data_dir / "figures")
+    session.watch(ScanProgress(session.ple, console))
+    session.watch(figure)
+    (uid,) = session.RE(
+        plans.ple(session.bench, **SCAN, order="interleaved", analyser="out")
+    )
+    live = session.ple.result
+    if live is None or not live.ok:
+        why = "no point was measured" if live is None else live.assessment
+        msg = f"run {uid}: the excitation curve has no maximum that can be given: {why}"
+        raise BenchError(msg)
+    run = catalog(settings.tiled_uri, read_key(settings.api_key_file))[uid]
+    data = read_run(run)
+    again = LivePLE()
+    replay(documents(run), again)
+    if again.result is None or again.result.peak_mev != live.peak_mev:
+        stored = None if again.result is None else again.result.peak_mev
+        msg = f"run {uid}: {live.peak_mev} meV live, {stored} meV from the store"
+        raise BenchError(msg)
+    sizes = ", ".join(f"{name} {size}" for name, size in data.sizes.items())
+    console.print(f"[green]✓[/] read back from Tiled ({sizes}): same result as live")
+    _show_result(again, console)
+    return {
+        "run_uid": uid,
+        "tiled": {"uri": settings.tiled_uri, "container": "/"},
+        "results": _results(again),
+        "figure": str(figure.paths[0]),
+    }
+
+
+def _results(analysis: Any) -> dict[str, dict[str, Any]]:
+    fit = analysis.result
+    return {
+        name: {"value": value, "sigma": sigma, "unit": "meV"}
+        for name, value, sigma in (
+            ("ple_peak", fit.peak_mev, fit.peak_sigma_mev),
+            ("ple_fwhm", fit.fwhm_mev, fit.fwhm_sigma_mev),
+        )
+    }
+
+
+def _show_result(analysis: Any, console: Console) -> None:
+    fit = analysis.result
+    table = Table(
+        title="Excitation of the stimulated emission, 4 K", title_justify="left"
+    )
+    table.add_column("quantity")
+    table.add_column("measured", justify="right")
+    table.add_column("paper", justify="right")
+    table.add_row(
+        "PLE peak",
+        f"{fit.peak_mev / 1e3:.5f} ± {fit.peak_sigma_mev / 1e3:.5f} eV",
+        f"{PAPER_PEAK_MEV / 1e3:.3f} eV",
+    )
+    table.add_row(
+        "width (FWHM, with the pump's)",
+        f"{fit.fwhm_mev:.2f} ± {fit.fwhm_sigma_mev:.2f} meV",
+        "not given",
+    )
+    console.print(table)
+
+
+def _say_where(
+    outcome: dict[str, Any], settings: Settings, options: Options, console: Console
+) -> None:
+    """Tell where everything is and how to look at it."""
+    where = settings.data_dir
+    option = f" --data-dir {where}" if where != load_default_dir() else ""
+    lines = [
+        f"run     {outcome['run_uid']}  ({outcome['seconds']:.0f} s in all)",
+        f"figure  {outcome['figure']} (and .pdf)",
+        f"data    {settings.tiled_dir}",
+        f"logs    {settings.log_dir}",
+        "",
+        "look at it:",
+    ]
+    if not options.keep_running:
+        lines.append(f"  triplet up{option}")
+    lines.append(f"  triplet shell{option}      then: cat['{outcome['run_uid'][:8]}']")
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def load_default_dir() -> Path:
+    """Give the folder that is used when none is named."""
+    return Settings().data_dir

@@ -1,0 +1,92 @@
+"""A session: RunEngine, bench, store and live callbacks, assembled here and only here.
+
+Channel Access reads its environment when ophyd is first imported, so whoever imports
+this module sets it before (`triplet_bluesky.services.epics_environment`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky_tiled_plugins import CatalogOfBlueskyRuns
+
+from triplet_bluesky.callbacks import FitRecorder, LivePLE, isolated
+from triplet_bluesky.devices import Bench
+from triplet_bluesky.settings import Settings
+from triplet_bluesky.storage.client import catalog
+from triplet_bluesky.storage.key import read_key
+from triplet_bluesky.storage.writer import RunWriter
+
+__all__ = ["Session", "open_session"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What one works with."""
+
+    settings: Settings
+    """Where everything is."""
+    RE: RunEngine
+    """Runs plans; its documents go to the store and to the live callbacks."""
+    bench: Bench
+    """The instruments, connected."""
+    cat: CatalogOfBlueskyRuns
+    """The stored runs, through a Tiled client."""
+    ple: LivePLE
+    """Live analysis of excitation scans."""
+
+    def watch(self, callback: Callable[[str, Any], Any]) -> int:
+        """Let a callback follow all runs; what it raises is logged and stops nothing.
+
+        Parameters
+        ----------
+        callback
+            Called with the name and the content of each document, after the analysis.
+
+        Returns
+        -------
+        :
+            Token for ``RE.unsubscribe``.
+        """
+        return self.RE.subscribe(isolated(callback))
+
+
+def open_session(settings: Settings, *, connect_timeout: float = 10.0) -> Session:
+    """Connect to a bench and its store.
+
+    Parameters
+    ----------
+    settings
+        Prefix of the PVs, address of the Tiled server, folder of its key.
+    connect_timeout
+        Longest time for all PVs together to connect, in s.
+
+    Returns
+    -------
+    :
+        The session; the store is the first subscriber of its RunEngine.
+
+    Raises
+    ------
+    ConnectError
+        If PVs do not answer.
+    StorageError
+        If the Tiled server does not answer or refuses the key.
+    """
+    cat = catalog(settings.tiled_uri, read_key(settings.api_key_file))
+    bench = Bench.from_prefix(settings.prefix)
+    bench.connect(connect_timeout)
+    analysis = LivePLE()
+    engine = RunEngine({"scan_id": _last_scan_id(cat), "prefix": settings.prefix})
+    engine.subscribe(RunWriter(cat, batch_size=settings.batch_size))
+    engine.subscribe(isolated(analysis))
+    engine.preprocessors.append(FitRecorder(analysis))
+    return Session(settings=settings, RE=engine, bench=bench, cat=cat, ple=analysis)
+
+
+def _last_scan_id(cat: CatalogOfBlueskyRuns) -> int:
+    """Give the scan id of the newest run, so that this session counts on from there."""
+    if not len(cat):
+        return 0
+    return int(cat[-1].metadata["start"].get("scan_id", 0))

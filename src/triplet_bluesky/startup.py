@@ -1,0 +1,125 @@
+"""What a person finds in the session: RunEngine, devices, plans, store, helpers."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from triplet_bluesky.settings import Settings
+
+__all__ = ["bound", "namespace", "start_shell"]
+
+BANNER = """\
+triplet_bluesky: the bench is connected.
+
+  RE(switch_on(4.0))                                    laser on, sample to 4 K
+  RE(ple(start=508, stop=532, step=1))                  an excitation scan
+  analysis.result                                       what its live fit says
+  read_run(cat[-1])                                     the stored run, as xarray
+  RE(bps.mv(tunable_filter.wavelength, 526))            move by hand
+  %wa                                                   where everything is
+
+  devices: {devices}
+  plans:   {plans}      ?ple explains one
+"""
+
+
+def bound(plan: Callable[..., Any], bench: Any) -> Callable[..., Any]:
+    """Give a plan its bench, keeping its name, signature and documentation.
+
+    Parameters
+    ----------
+    plan
+        A plan whose first parameter is the bench.
+    bench
+        The bench.
+
+    Returns
+    -------
+    :
+        The plan without that parameter.
+    """
+
+    @functools.wraps(plan)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return plan(bench, *args, **kwargs)
+
+    signature = inspect.signature(plan)
+    parameters = list(signature.parameters.values())[1:]
+    wrapped.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue] - functions take attributes
+    return wrapped
+
+
+def namespace(settings: Settings) -> dict[str, Any]:
+    """Assemble a session and give the names that a person types.
+
+    Parameters
+    ----------
+    settings
+        Of the session.
+
+    Returns
+    -------
+    :
+        Names and what they stand for.
+    """
+    from triplet_bluesky.services import epics_environment  # noqa: PLC0415 - light import
+
+    for name, value in epics_environment(settings).items():
+        os.environ.setdefault(name, value)
+
+    # After the environment, which Channel Access reads when ophyd is imported:
+    from bluesky import plan_stubs as bps  # noqa: PLC0415
+    from bluesky import plans as bp  # noqa: PLC0415
+    from bluesky import preprocessors as bpp  # noqa: PLC0415
+
+    from triplet_bluesky import plans, units  # noqa: PLC0415
+    from triplet_bluesky.callbacks import ScanProgress, replay  # noqa: PLC0415
+    from triplet_bluesky.callbacks.plot import FigureFile  # noqa: PLC0415
+    from triplet_bluesky.session import open_session  # noqa: PLC0415
+    from triplet_bluesky.storage.reading import documents, read_run  # noqa: PLC0415
+
+    session = open_session(settings)
+    figure = FigureFile(session.ple, settings.data_dir / "figures")
+    session.watch(ScanProgress(session.ple))
+    session.watch(figure)
+    return {
+        "session": session,
+        "RE": session.RE,
+        "bench": session.bench,
+        "cat": session.cat,
+        "analysis": session.ple,
+        "figure": figure,
+        **{device.name: device for device in session.bench.devices()},
+        **{name: bound(getattr(plans, name), session.bench) for name in plans.__all__},
+        "bps": bps,
+        "bp": bp,
+        "bpp": bpp,
+        "units": units,
+        "read_run": read_run,
+        "documents": documents,
+        "replay": replay,
+    }
+
+
+def start_shell(settings: Settings) -> None:
+    """Open IPython with a session in it.
+
+    Parameters
+    ----------
+    settings
+        Of the session.
+    """
+    from IPython.terminal.embed import InteractiveShellEmbed  # noqa: PLC0415
+
+    names = namespace(settings)
+    from bluesky.magics import BlueskyMagics  # noqa: PLC0415
+
+    from triplet_bluesky import plans  # noqa: PLC0415
+
+    devices = ", ".join(device.name for device in names["bench"].devices())
+    banner = BANNER.format(devices=devices, plans=", ".join(plans.__all__))
+    ipython = InteractiveShellEmbed(banner1=banner, user_ns=names)
+    ipython.register_magics(BlueskyMagics)
+    ipython()
