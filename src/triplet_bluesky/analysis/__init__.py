@@ -1,1 +1,1 @@
-"""Numerical analysis of the bench's counts: numpy and scipy, arrays in, frozen results out."""
+"""Numerical analysis of the bench's counts: arrays in, frozen results out."""

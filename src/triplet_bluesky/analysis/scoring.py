@@ -177,7 +177,9 @@ class _Ascent:
         gradient = weighted @ (self.shifted - m)
         held = (p <= self.lower) & (gradient < 0) | (p >= self.upper) & (gradient > 0)
         free = np.flatnonzero(~held)
-        fisher, scale = _scaled(weighted[free] @ jacobian[free].T)
+        if free.size < p.size:
+            weighted, jacobian = weighted[free], jacobian[free]
+        fisher, scale = _scaled(weighted @ jacobian.T)
         fisher[np.diag_indices_from(fisher)] *= 1 + damping
         q = p.copy()
         q[free] += np.linalg.solve(fisher, gradient[free] * scale) * scale

@@ -1,5 +1,7 @@
 """Pixel-integrated Gaussians against numerical integration."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import integrate
@@ -28,7 +30,7 @@ def test_a_pixel_holds_the_integral_over_it(order):
 
     expected = [
         abs(integrate.quad(bell, a, b, args=(2335.0, 0.9))[0])
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in pairwise(edges)
     ]
     np.testing.assert_allclose(share, expected, atol=1e-9)
 
