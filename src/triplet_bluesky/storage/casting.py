@@ -182,16 +182,26 @@ def _array(key: str, value: Any, data_key: Mapping[str, Any]) -> NDArray[Any]:
         raise StorageError(msg)
     if array.dtype == dtype:
         return array
-    with np.errstate(all="ignore"):
-        try:
-            cast = array.astype(dtype)
-            same = np.array_equal(cast, array, equal_nan=array.dtype.kind in "fc")
-        except (TypeError, ValueError):
-            same = False
-    # Equal after a sign change: numpy compares int64 with uint64 as rounded floats.
-    if not same or (dtype.kind == "u" and array.dtype.kind == "i" and array.min() < 0):
+    cast = _cast_without_loss(array, dtype)
+    if cast is None:
         raise StorageError(_refusal(key, array, f"values of type {dtype}"))
     return cast
+
+
+def _cast_without_loss(
+    array: NDArray[Any], dtype: np.dtype[Any]
+) -> NDArray[Any] | None:
+    """Return the array in the other type, or None where that changes a value."""
+    drops_imaginary = array.dtype.kind == "c" and dtype.kind != "c"
+    if array.dtype.kind not in ARRAY_KINDS or drops_imaginary:
+        return None
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+        real = cast.real if array.dtype.kind != "c" else cast
+        back = real.astype(array.dtype)
+        # The way back alone does not see integers that have changed their sign.
+        signs = bool(((cast < 0) == (array < 0)).all()) if dtype.kind != "c" else True
+    return cast if signs and np.array_equal(back, array, equal_nan=True) else None
 
 
 def _number(key: str, value: Any) -> float:

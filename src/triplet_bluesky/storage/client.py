@@ -1,5 +1,7 @@
 """Clients of the store: Tiled's own, and databroker's over the same catalogue."""
 
+from http import HTTPStatus
+
 import httpx
 from bluesky_tiled_plugins import CatalogOfBlueskyRuns
 from databroker.v1 import Broker
@@ -78,7 +80,7 @@ def _check_answers(uri: str, key: str) -> None:
             "(triplet up) or correct tiled_port"
         )
         raise StorageError(msg) from error
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
         msg = (
             f"got a refusal of the key from {uri}; expected the key of this server, "
             "which is in its data directory (tiled/api-key)"
