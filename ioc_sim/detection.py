@@ -1,0 +1,301 @@
+"""From emitted lines to counts: analyser, grating, pixels and camera."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from ioc_sim.emission import Line
+from ioc_sim.sample import Analyser, Ccd, Spectrometer
+from ioc_sim.source import FWHM_PER_SIGMA, HC_MEV_NM
+
+__all__ = [
+    "PIXELS",
+    "SATURATION_ADU",
+    "analyser_transmission",
+    "cosmic_rays",
+    "dark_rate",
+    "emission_rate",
+    "line_spectrum",
+    "line_spread",
+    "pixel_edges",
+    "pixel_wavelengths",
+    "read_out",
+    "scatter_spectrum",
+    "slit_throughput",
+    "unpolarized_transmission",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+PIXELS = 1024
+"""Columns of the camera; typical."""
+
+SATURATION_ADU = 65535
+"""Greatest count of the 16-bit converter, ADU; typical."""
+
+COSMIC_COLUMNS = 3
+"""Columns that a cosmic ray may spread over; typical of a slanted track."""
+
+SECONDS_PER_MINUTE = 60.0
+
+
+def analyser_transmission(
+    line: Line, hwp_deg: float, covered: float, analyser: Analyser
+) -> float:
+    r"""Share of a line that passes half-wave plate, polarizer and grating.
+
+    .. math::
+
+        s_1' &= s_1(\cos^2 2\theta + \sin^2 2\theta \cos\delta)
+              + s_2 \sin 2\theta \cos 2\theta (1 - \cos\delta) \\
+        T &= \tfrac{a+b}{2} + \tfrac{a-b}{2} s_1'
+
+    with :math:`(s_1, s_2) = p\,(\cos 2\phi, \sin 2\phi)`, retardance
+    :math:`\delta = \pi + 3^\circ`, :math:`a = 1` along the grating's favoured axis and
+    :math:`b = 0.55` across it, times the polarizer's extinction where it covers the
+    beam. The plate stays in the beam when the polarizer slides out.
+
+    Parameters
+    ----------
+    line
+        The line; its degree and axis of polarization are used.
+    hwp_deg
+        Angle :math:`\theta` of the half-wave plate's fast axis.
+    covered
+        Share of the beam that the polarizer covers.
+    analyser
+        Parameters of the analyser.
+    """
+    axis, plate = math.radians(line.axis_deg), math.radians(hwp_deg)
+    first = line.dolp * math.cos(2 * axis)
+    second = line.dolp * math.sin(2 * axis)
+    cosine, sine = math.cos(2 * plate), math.sin(2 * plate)
+    retardance = math.cos(math.pi + math.radians(analyser.retardance_error))
+    turned = first * (cosine**2 + sine**2 * retardance)
+    turned += second * sine * cosine * (1 - retardance)
+    mean = unpolarized_transmission(covered, analyser)
+    return mean + (1 - mean) * turned
+
+
+def unpolarized_transmission(covered: float, analyser: Analyser) -> float:
+    """Share of unpolarized light that passes polarizer and grating, ``(a + b) / 2``.
+
+    Parameters
+    ----------
+    covered
+        Share of the beam that the polarizer covers.
+    analyser
+        Parameters of the analyser.
+    """
+    across = covered * analyser.extinction + (1 - covered)
+    return (1 + across * analyser.grating_ratio) / 2
+
+
+def pixel_wavelengths(centre_nm: float, spectrometer: Spectrometer) -> FloatArray:
+    """Give the wavelength at the centre of each pixel, in nm.
+
+    Parameters
+    ----------
+    centre_nm
+        Wavelength at the centre of the camera, in nm.
+    spectrometer
+        Parameters of the spectrometer.
+
+    Returns
+    -------
+    :
+        Wavelengths, rising; shape ``(1024,)``.
+    """
+    offset = np.arange(PIXELS, dtype=float) - (PIXELS - 1) / 2
+    return centre_nm + spectrometer.dispersion * offset
+
+
+def pixel_edges(centre_nm: float, spectrometer: Spectrometer) -> FloatArray:
+    """Give the wavelengths between the pixels and at both ends, in nm.
+
+    Parameters
+    ----------
+    centre_nm
+        Wavelength at the centre of the camera, in nm.
+    spectrometer
+        Parameters of the spectrometer.
+
+    Returns
+    -------
+    :
+        Wavelengths, rising; shape ``(1025,)``.
+    """
+    offset = np.arange(PIXELS + 1, dtype=float) - PIXELS / 2
+    return centre_nm + spectrometer.dispersion * offset
+
+
+def slit_throughput(slit_um: float, spectrometer: Spectrometer) -> float:
+    """Share of the fibre's image that the entrance slit lets pass.
+
+    Parameters
+    ----------
+    slit_um
+        Width of the slit; from the reference width on all of it passes.
+    spectrometer
+        Parameters of the spectrometer.
+    """
+    return min(slit_um / spectrometer.slit, 1.0)
+
+
+def line_spread(slit_um: float, spectrometer: Spectrometer) -> float:
+    r"""FWHM of the line spread function, in nm.
+
+    :math:`w = w_0 \sqrt{a^2 + (1-a^2)\,t^2}`: aberrations, and the slit's image with
+    the throughput :math:`t` of `slit_throughput`.
+
+    Parameters
+    ----------
+    slit_um
+        Width of the entrance slit.
+    spectrometer
+        Parameters of the spectrometer.
+    """
+    floor = spectrometer.aberration**2
+    image = slit_throughput(slit_um, spectrometer) ** 2
+    return spectrometer.resolution * math.sqrt(floor + (1 - floor) * image)
+
+
+def line_spectrum(edges_nm: FloatArray, line: Line, spread_nm: float) -> FloatArray:
+    """Share of a line that falls on each pixel: a Gaussian in energy.
+
+    Parameters
+    ----------
+    edges_nm
+        Edges of the pixels, rising; shape ``(n + 1,)``.
+    line
+        The line; its energy and width are used.
+    spread_nm
+        FWHM of the line spread function.
+
+    Returns
+    -------
+    :
+        Shares, at most one in sum; shape ``(n,)``.
+    """
+    spread_mev = spread_nm * line.energy_mev**2 / HC_MEV_NM
+    sigma = math.hypot(line.fwhm_mev, spread_mev) / FWHM_PER_SIGMA
+    return -np.diff(ndtr((HC_MEV_NM / edges_nm - line.energy_mev) / sigma))
+
+
+def scatter_spectrum(
+    edges_nm: FloatArray, centre_nm: float, bandwidth_nm: float, spread_nm: float
+) -> FloatArray:
+    """Share of the scattered pump that falls on each pixel: a Gaussian in wavelength.
+
+    Parameters
+    ----------
+    edges_nm
+        Edges of the pixels, rising; shape ``(n + 1,)``.
+    centre_nm, bandwidth_nm
+        Centre and FWHM of the pump line.
+    spread_nm
+        FWHM of the line spread function.
+    """
+    sigma = math.hypot(bandwidth_nm, spread_nm) / FWHM_PER_SIGMA
+    return np.diff(ndtr((edges_nm - centre_nm) / sigma))
+
+
+def emission_rate(
+    edges_nm: FloatArray,
+    lines: Sequence[tuple[Line, float]],
+    spread_nm: float,
+    ccd: Ccd,
+) -> FloatArray:
+    r"""Electrons per second on each pixel, :math:`2 Y_0 \sum_j I_j T_j s_{jk}`.
+
+    The factor two makes :math:`Y_0` the rate of unpolarized light behind a polarizer.
+
+    Parameters
+    ----------
+    edges_nm
+        Edges of the pixels; shape ``(n + 1,)``.
+    lines
+        Lines, each with the share of it that passes the analyser.
+    spread_nm
+        FWHM of the line spread function.
+    ccd
+        Parameters of the camera.
+    """
+    rate = np.zeros(edges_nm.size - 1)
+    for line, transmission in lines:
+        strength = 2 * ccd.efficiency * line.rate * transmission
+        rate += strength * line_spectrum(edges_nm, line, spread_nm)
+    return rate
+
+
+def dark_rate(temperature_c: float, ccd: Ccd) -> float:
+    r"""Dark current of a binned column, :math:`d_0\,2^{(T-T_0)/8\,K}`, in e-/s.
+
+    Parameters
+    ----------
+    temperature_c
+        Temperature of the chip.
+    ccd
+        Parameters of the camera.
+    """
+    warmth = temperature_c - ccd.dark_temperature
+    return ccd.dark * 2 ** (warmth / ccd.dark_doubling)
+
+
+def cosmic_rays(
+    exposure_s: float, rng: np.random.Generator, ccd: Ccd
+) -> npt.NDArray[np.float64]:
+    """Draw the charge that cosmic rays leave in an exposure, in e- per column.
+
+    Parameters
+    ----------
+    exposure_s
+        Exposure, in simulated seconds.
+    rng
+        Generator of the frame.
+    ccd
+        Parameters of the camera.
+    """
+    charge = np.zeros(PIXELS)
+    hits = rng.poisson(ccd.cosmic_rate * exposure_s / SECONDS_PER_MINUTE)
+    for _ in range(int(hits)):
+        first = int(rng.integers(PIXELS))
+        columns = int(rng.integers(1, COSMIC_COLUMNS + 1))
+        charge[first : first + columns] += rng.exponential(ccd.cosmic_charge) / columns
+    return charge
+
+
+def read_out(
+    expected_e: FloatArray,
+    exposure_s: float,
+    rng: np.random.Generator,
+    *,
+    ccd: Ccd,
+    preamp_gain: float,
+) -> npt.NDArray[np.uint16]:
+    r"""Turn the expected charge into the counts of one frame.
+
+    :math:`\mathrm{ADU} = \mathrm{clip}(\mathrm{round}((\min[\mathrm{Poisson}(q)
+    + \mathrm{cosmics}, \mathrm{full\ well}] + \mathcal N(0, 6))/g + 300), 0, 65535)`
+
+    Parameters
+    ----------
+    expected_e
+        Expected electrons, light and dark; shape ``(1024,)``.
+    exposure_s
+        Exposure, in simulated seconds: it collects cosmic rays.
+    rng
+        Generator of the frame.
+    ccd
+        Parameters of the camera.
+    preamp_gain
+        Gain of the preamplifier; the electrons per ADU are divided by it.
+    """
+    charge = rng.poisson(expected_e) + cosmic_rays(exposure_s, rng, ccd)
+    charge = np.minimum(charge, ccd.full_well)
+    charge += rng.normal(0.0, ccd.read_noise, PIXELS)
+    counts = np.rint(charge * preamp_gain / ccd.gain + ccd.bias)
+    return np.clip(counts, 0, SATURATION_ADU).astype(np.uint16)

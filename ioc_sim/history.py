@@ -1,0 +1,202 @@
+"""What one axis did: a piecewise linear function of simulated time."""
+
+from bisect import bisect_left, bisect_right
+from itertools import pairwise
+from typing import NamedTuple
+
+__all__ = ["History"]
+
+CAPACITY = 32768
+"""Most segments kept; half of them span the longest exposure, 3600 s, at the cryostat's
+step of 0.25 s."""
+
+
+class _Segment(NamedTuple):
+    start: float
+    end: float
+    first: float
+    last: float
+
+    def at(self, time_s: float) -> float:
+        if time_s >= self.end:
+            return self.last
+        if time_s <= self.start:
+            return self.first
+        share = (time_s - self.start) / (self.end - self.start)
+        return self.first + (self.last - self.first) * share
+
+
+class History:
+    """The value of one quantity at every time asked, now and in the past.
+
+    Between two commands the value holds, or moves linearly to where it was sent.
+    Commands come in the order of time; a command ends the move before it.
+
+    Parameters
+    ----------
+    initial
+        Value before the first command, in the unit of the quantity.
+    capacity
+        Segments to remember; the oldest half is dropped when they are used up.
+    """
+
+    def __init__(self, initial: float, *, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._segments = [
+            _Segment(float("-inf"), float("-inf"), float(initial), float(initial))
+        ]
+
+    def record(self, time_s: float, value: float) -> None:
+        """Step to a value.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds; not before the latest command.
+        value
+            The new value.
+        """
+        self._append(_Segment(time_s, time_s, float(value), float(value)))
+
+    def ramp(self, start_s: float, end_s: float, target: float) -> None:
+        """Move linearly from where it is to a target.
+
+        Parameters
+        ----------
+        start_s, end_s
+            When the move starts and ends, in simulated seconds.
+        target
+            Where the move ends, in the unit of the quantity.
+
+        Raises
+        ------
+        ValueError
+            If the move ends before it starts, or starts before the latest command.
+        """
+        if end_s < start_s:
+            msg = f"a ramp from {start_s} s cannot end at {end_s} s"
+            raise ValueError(msg)
+        self._append(_Segment(start_s, end_s, self.at(start_s), float(target)))
+
+    def move(self, time_s: float, target: float, speed: float) -> float:
+        """Move to a target at a constant speed.
+
+        Parameters
+        ----------
+        time_s
+            When the move starts, in simulated seconds.
+        target
+            Where it ends, in the unit of the quantity.
+        speed
+            Units a second, above zero.
+
+        Returns
+        -------
+        :
+            When the move ends, in simulated seconds.
+
+        Examples
+        --------
+        >>> axis = History(526.0)
+        >>> axis.move(1.0, 521.0, 10.0)
+        1.5
+        >>> axis.at(1.25)
+        523.5
+        """
+        end_s = time_s + abs(target - self.at(time_s)) / speed
+        self.ramp(time_s, end_s, target)
+        return end_s
+
+    def stop(self, time_s: float) -> float:
+        """Stop where it is, and give that value.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+
+        Returns
+        -------
+        :
+            The value at which it rests from then on.
+        """
+        value = self.at(time_s)
+        self.record(time_s, value)
+        return value
+
+    def at(self, time_s: float) -> float:
+        """Give the value at one time; the oldest known value before the first command.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        return self._segments[self._index(time_s)].at(time_s)
+
+    def moving(self, time_s: float) -> bool:
+        """Tell whether a ramp is under way at one time.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        segment = self._segments[self._index(time_s)]
+        return segment.start <= time_s < segment.end
+
+    def breakpoints(self, start_s: float, end_s: float) -> list[float]:
+        """Give the times inside an interval where the value steps or bends.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds.
+
+        Returns
+        -------
+        :
+            The times, sorted, each once.
+        """
+        first = self._index(start_s)
+        last = self._index(end_s)
+        times: set[float] = set()
+        for segment in self._segments[first : last + 1]:
+            times.update((segment.start, segment.end))
+        return sorted(time_s for time_s in times if start_s < time_s < end_s)
+
+    def span(self, start_s: float, end_s: float) -> float:
+        """Give the greatest minus the least value in an interval.
+
+        A step at the end of the interval is not part of it; one at its start is.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds.
+        """
+        times = [start_s, *self.breakpoints(start_s, end_s), end_s]
+        values = [self.at(start_s)]
+        for first, last in pairwise(times):
+            values += [self.at(first), self._before(last)]
+        return max(values) - min(values)
+
+    def _before(self, time_s: float) -> float:
+        index = bisect_left(self._segments, time_s, key=lambda segment: segment.start)
+        return self._segments[max(index - 1, 0)].at(time_s)
+
+    def _index(self, time_s: float) -> int:
+        index = bisect_right(self._segments, time_s, key=lambda segment: segment.start)
+        return max(index - 1, 0)
+
+    def _append(self, segment: _Segment) -> None:
+        latest = self._segments[-1].start
+        if segment.start < latest:
+            msg = (
+                f"a command at {segment.start} s came after one at {latest} s: "
+                "give commands in the order of time"
+            )
+            raise ValueError(msg)
+        self._segments.append(segment)
+        if len(self._segments) > self._capacity:
+            del self._segments[: self._capacity // 2]

@@ -1,0 +1,344 @@
+"""The truth of the bench: physical parameters, read from TOML and checked.
+
+`sample.toml` beside this module gives every value with its unit and source; the
+classes here mirror its tables and hold each value to a range in which the model of
+the bench means something.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+__all__ = [
+    "Absorption",
+    "Analyser",
+    "Background",
+    "Ccd",
+    "Cooling",
+    "Cryostat",
+    "Emission",
+    "Lasing",
+    "Lifetime",
+    "Meter",
+    "Polarization",
+    "Sample",
+    "SampleError",
+    "Source",
+    "Spectrometer",
+    "Spot",
+    "Tcspc",
+    "Temperature",
+    "load_sample",
+]
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+InnerShare = Annotated[float, Field(gt=0, lt=1)]
+LineEnergy = Annotated[float, Field(ge=2200, le=2450)]
+Wavelength = Annotated[float, Field(ge=300, le=1200)]
+Position = Annotated[tuple[float, float, float], Field(strict=False)]
+
+
+_EXPECTED = {"model_type": "a table", "missing": "one more value"}
+"""What to expect, where pydantic's own words are about Python."""
+
+
+class SampleError(Exception):
+    """A file of sample parameters cannot be used; the message says where and why."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+
+class Source(_Table):
+    """The supercontinuum laser and its tunable filter."""
+
+    rate: Positive
+    pulse: Positive
+    power_526: Positive
+    bandwidth: Positive
+    red_exponent: float
+    blue_peak: NonNegative
+    blue_center: Wavelength
+    blue_width: Positive
+    edge: Wavelength
+    edge_width: Positive
+    envelope_center: Wavelength
+    envelope_width: Positive
+    drift: Annotated[float, Field(ge=0, le=0.2)]
+    drift_time: Positive
+    jitter: Annotated[float, Field(ge=0, le=0.2)]
+    jitter_time: Annotated[float, Field(ge=1e-4)]
+    leak: Share
+
+
+class Meter(_Table):
+    """The pick-off power meter."""
+
+    ratio: Positive
+    ratio_slope: Annotated[float, Field(ge=-2e-3, le=2e-3)]
+    ratio_ripple: Annotated[float, Field(ge=0, le=0.2)]
+    ratio_period: Positive
+    ratio_sigma: Annotated[float, Field(ge=0, le=0.2)]
+    noise: NonNegative
+    noise_floor: NonNegative
+    sample_time: Positive
+    full_scale: Positive
+
+
+class Spot(_Table):
+    """The pump spot, the collected spot and where they are."""
+
+    diameter: Positive
+    collection: Positive
+    depth: Positive
+    crystal: Position
+    objective: Position
+
+
+class Absorption(_Table):
+    """How the crystal absorbs."""
+
+    exciton: LineEnergy
+    exciton_sigma: Positive
+    exciton_strength: NonNegative
+    absorbed: InnerShare
+    continuum_onset: float
+    continuum_sigma: Positive
+
+
+class Cooling(_Table):
+    """How hot carriers lose their excess energy."""
+
+    phonon: Positive
+    yield_per_phonon: Annotated[float, Field(gt=0, le=1)]
+
+
+class Lasing(_Table):
+    """Threshold, saturation and the sharpness of both."""
+
+    threshold_495: Positive
+    saturation_495: Positive
+    saturation_sharpness: Annotated[float, Field(ge=0.5, le=50)]
+    beta: InnerShare
+    threshold_temperature: Positive
+
+
+class Background(_Table):
+    """Spontaneous emission of the rim that does not reach threshold."""
+
+    share: NonNegative
+    saturation: Positive
+
+
+class Lifetime(_Table):
+    """Decay times of the emission."""
+
+    stimulated: Positive
+    spontaneous: Positive
+    softening: Positive
+
+
+class Emission(_Table):
+    """Where and how broad the lines are."""
+
+    line_low: LineEnergy
+    splitting: NonNegative
+    weight_low: Share
+    se_fwhm: Positive
+    spe_center: LineEnergy
+    spe_fwhm: Positive
+    filling_shift: float
+    hot_shift: float
+    site_shift: float
+
+
+class Temperature(_Table):
+    """How the crystal changes with temperature."""
+
+    gap_shift: float
+    gap_theta: Positive
+    acoustic: NonNegative
+    optical: NonNegative
+    quench_ratio: NonNegative
+    quench_energy: Positive
+
+
+class Polarization(_Table):
+    """How polarized the emission is, and along which axis."""
+
+    low: Share
+    high: Share
+    spe: Share
+    axis: float
+    kept_per_phonon: Annotated[float, Field(gt=0, le=1)]
+
+
+class Analyser(_Table):
+    """Half-wave plate, polarizer and the grating behind them."""
+
+    retardance_error: Annotated[float, Field(ge=-90, le=90)]
+    extinction: Share
+    grating_ratio: Share
+
+
+class Spectrometer(_Table):
+    """Dispersion and resolution."""
+
+    dispersion: Positive
+    resolution: Positive
+    slit: Positive
+    aberration: Share
+
+
+class Ccd(_Table):
+    """The camera, and the light that reaches it per unit of emission."""
+
+    gain: Positive
+    read_noise: NonNegative
+    bias: Annotated[float, Field(ge=0, le=65535)]
+    full_well: Positive
+    dark: NonNegative
+    dark_temperature: float
+    dark_doubling: Positive
+    cosmic_rate: NonNegative
+    cosmic_charge: Positive
+    efficiency: Positive
+    scatter: NonNegative
+
+
+class Tcspc(_Table):
+    """The photon-counting electronics and its detector."""
+
+    bins: Annotated[int, Field(gt=0)]
+    bin_width: Positive
+    dead_time: NonNegative
+    dark_rate: NonNegative
+    irf_fwhm: Positive
+    irf_tail_share: Share
+    irf_tail_time: Positive
+    irf_bump_share: Share
+    irf_bump_delay: NonNegative
+
+
+class Cryostat(_Table):
+    """Cold finger, coolant, heater and controller."""
+
+    temperature: Annotated[float, Field(ge=3.5, le=310)]
+    room: Positive
+    helium: Annotated[float, Field(gt=0, lt=5)]
+    conductance: Positive
+    heat_leak: NonNegative
+    capacity: Positive
+    capacity_knee: Positive
+    addenda: Positive
+    heater: Positive
+    ramp: Annotated[float, Field(ge=0.1, le=30)]
+    proportional_time: Annotated[float, Field(ge=2)]
+    integral_time: Annotated[float, Field(ge=2)]
+    feed_forward: Annotated[float, Field(ge=0, le=1.5)]
+    sample_lag: Annotated[float, Field(ge=0.5)]
+    thermometer_noise: NonNegative
+    helium_use: NonNegative
+    helium_low: Annotated[float, Field(gt=0, le=100)]
+
+
+class Sample(_Table):
+    """Everything the simulated bench is made of."""
+
+    source: Source
+    meter: Meter
+    spot: Spot
+    absorption: Absorption
+    cooling: Cooling
+    lasing: Lasing
+    background: Background
+    lifetime: Lifetime
+    emission: Emission
+    temperature: Temperature
+    polarization: Polarization
+    analyser: Analyser
+    spectrometer: Spectrometer
+    ccd: Ccd
+    tcspc: Tcspc
+    cryostat: Cryostat
+
+
+def load_sample(path: str | Path | None = None) -> Sample:
+    """Read the parameters of the bench.
+
+    Parameters
+    ----------
+    path
+        TOML file with the parameters that differ from the paper's bench; none for
+        that bench itself.
+
+    Returns
+    -------
+    :
+        The checked, frozen parameters.
+
+    Raises
+    ------
+    SampleError
+        If the file cannot be read, or has a key or a value that the bench does not
+        know; the message names file, key, what was got and what was expected.
+
+    Examples
+    --------
+    >>> load_sample().emission.line_low
+    2335.0
+    """
+    defaults = tomllib.loads(files("ioc_sim").joinpath("sample.toml").read_text())
+    if path is None:
+        return Sample.model_validate(defaults)
+    changes = _read(Path(path))
+    try:
+        return Sample.model_validate(_merge(defaults, changes))
+    except ValidationError as error:
+        known = [f"{table}.{key}" for table in defaults for key in defaults[table]]
+        found = [_explain(detail, known + list(defaults)) for detail in error.errors()]
+        msg = f"{path}: " + "; ".join(found)
+        raise SampleError(msg) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror}); give a TOML file"
+        raise SampleError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: is not TOML ({error})"
+        raise SampleError(msg) from error
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value
+    return merged
+
+
+def _explain(detail: ErrorDetails, known: list[str]) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        close = get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "see ioc_sim/sample.toml"
+        return f"got the key {key}, which is not a parameter of the bench; {hint}"
+    expected = _EXPECTED.get(
+        detail["type"], detail["msg"].removeprefix("Input should be ")
+    )
+    return f"{key}: got {detail['input']!r}, expected {expected}"

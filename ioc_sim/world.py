@@ -1,0 +1,341 @@
+"""The one state of the bench, its history, and the light that goes through it."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ioc_sim import detection, source
+from ioc_sim.clock import Clock
+from ioc_sim.history import History
+from ioc_sim.light_path import BenchState, LightPath
+from ioc_sim.phonons import COLD_K
+from ioc_sim.random_streams import stream
+from ioc_sim.sample import Sample
+from ioc_sim.source import Calibration, LightNoise, MeterReading, PowerMeter
+from ioc_sim.thermal import Cryostat
+
+__all__ = ["World"]
+
+FloatArray = npt.NDArray[np.float64]
+
+LONGEST_STEP = 10.0
+"""Longest part of an exposure that one expected rate stands for, s: the laser drifts
+by 0.2 % in that time."""
+
+PERCENT = 100.0
+
+
+class World:
+    """The simulated bench: one history per axis, one light path through all of them.
+
+    Its instruments write the histories; the light path reads them. Nothing here
+    depends on how often it is asked.
+
+    Parameters
+    ----------
+    sample
+        Parameters of the bench.
+    seed
+        Seed of all noise.
+    clock
+        Simulated time; real time if not given.
+    """
+
+    def __init__(
+        self, sample: Sample, *, seed: int = 0, clock: Clock | None = None
+    ) -> None:
+        self.sample = sample
+        self.seed = seed
+        self.clock = clock or Clock()
+        self.emission = History(0)
+        """Laser emission, 0 or 1."""
+        self.level = History(0)
+        """Output level of the laser, %."""
+        self.filter_nm = History(source.REFERENCE_NM)
+        """Centre of the pump line, nm."""
+        self.bandwidth_nm = History(sample.source.bandwidth)
+        """FWHM of the pump line, nm."""
+        self.od = History(4)
+        """Optical density of the attenuator."""
+        self.shutter = History(0)
+        """Open share of the shutter, 0 to 1."""
+        self.hwp_deg = History(0)
+        """Angle of the half-wave plate, deg."""
+        self.analyser_in = History(1)
+        """Share of the beam that the polarizer covers, 0 to 1."""
+        self.spec_nm = History(531)
+        """Centre of the spectrometer, nm."""
+        self.slit_um = History(sample.spectrometer.slit)
+        """Entrance slit of the spectrometer, um."""
+        self.ccd_temperature_c = History(sample.ccd.dark_temperature)
+        """Temperature of the chip, degC."""
+        self.cryostat = Cryostat(sample.cryostat, seed=seed)
+        """The cryostat; it alone writes `temperature_k`."""
+        self.temperature_k = self.cryostat.sample_temperature
+        """Temperature of the sample, K."""
+        self._path = LightPath(sample)
+        self._noise = LightNoise(seed, sample.source)
+        self._meter = PowerMeter(seed, sample)
+
+    def now(self) -> float:
+        """Give the simulated seconds since the start."""
+        return self.clock.now()
+
+    def truth(self) -> dict[str, Any]:
+        """Give every parameter, and what follows from them, ready for JSON."""
+        carriers = self._path.crystal.carriers
+        derived = {
+            "threshold_carriers": carriers.threshold(COLD_K),
+            "phonon_limit": carriers.phonon_limit,
+            "pump_overlap": source.pump_overlap(self.sample.spot),
+            "collection_overlap": source.collection_overlap(self.sample.spot),
+        }
+        return {**self.sample.model_dump(mode="json"), "derived": derived}
+
+    def power_before_shutter(self, time_s: float) -> float:
+        """Give the power that the sample would get through an open shutter, in uW.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        return self._power(time_s) * self._noise.mean(time_s, time_s)
+
+    def power_at_sample(self, time_s: float) -> float:
+        """Give the power at the sample, in uW.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        return self.power_before_shutter(time_s) * self.shutter.at(time_s)
+
+    def maximum_power(self, wavelength_nm: float, bandwidth_nm: float) -> float:
+        """Give the power at full level and no attenuation, in uW.
+
+        Parameters
+        ----------
+        wavelength_nm, bandwidth_nm
+            Centre and FWHM of the pump line, in nm.
+        """
+        return source.maximum_power(wavelength_nm, bandwidth_nm, self.sample.source)
+
+    def meter_reading(
+        self, start_s: float, end_s: float, meter_wavelength_nm: float, counter: int
+    ) -> MeterReading:
+        """Average the pick-off meter over an interval of the past.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds.
+        meter_wavelength_nm
+            Wavelength for which the meter corrects its responsivity.
+        counter
+            Number of the reading.
+        """
+        parts = self._parts(start_s, end_s, self._beam_steps())
+        energy = sum(
+            self._power((a + b) / 2) * self._noise.mean(a, b) * (b - a)
+            for a, b in parts
+        )
+        duration = end_s - start_s
+        power = energy / duration if duration else self.power_before_shutter(end_s)
+        return self._meter.read(
+            power,
+            self.filter_nm.at((start_s + end_s) / 2),
+            setting_nm=meter_wavelength_nm,
+            duration_s=duration,
+            counter=counter,
+        )
+
+    def calibration(self) -> Calibration:
+        """Give the calibration from pick-off to sample, with its uncertainty."""
+        return self._meter.calibration()
+
+    def pixel_wavelengths(self, centre_nm: float) -> FloatArray:
+        """Give the wavelength of each pixel, in nm.
+
+        Parameters
+        ----------
+        centre_nm
+            Centre of the spectrometer.
+        """
+        return detection.pixel_wavelengths(centre_nm, self.sample.spectrometer)
+
+    def resolution_nm(self, time_s: float) -> float:
+        """Give the FWHM of the line spread function, in nm.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        slit_um = self.slit_um.at(time_s)
+        return detection.line_spread(slit_um, self.sample.spectrometer)
+
+    def gain_e_per_adu(self, preamp_gain: float = 1.0) -> float:
+        """Give the camera's gain, in e-/ADU.
+
+        Parameters
+        ----------
+        preamp_gain
+            Gain of the preamplifier.
+        """
+        return self.sample.ccd.gain / preamp_gain
+
+    @property
+    def full_well_e(self) -> float:
+        """Charge that a binned column holds, in e-."""
+        return self.sample.ccd.full_well
+
+    def state_at(self, time_s: float) -> BenchState:
+        """Give the state of the light path at a time.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds, not before the cryostat's latest command.
+        """
+        self.cryostat.advance(time_s)
+        return self._mean_state(time_s, time_s)
+
+    def expected_rate(self, state: BenchState) -> FloatArray:
+        """Give the expected light on each pixel, without dark current.
+
+        Parameters
+        ----------
+        state
+            State of the light path.
+
+        Returns
+        -------
+        :
+            Electrons per second; shape ``(1024,)``, not to be written to.
+        """
+        return self._path.rate(state)
+
+    def frame(
+        self,
+        start_s: float,
+        exposure_s: float,
+        counter: int,
+        *,
+        preamp_gain: float = 1.0,
+    ) -> npt.NDArray[np.uint16]:
+        """Take one frame: what the bench did during the exposure, as counts.
+
+        Parameters
+        ----------
+        start_s
+            Start of the exposure, in simulated seconds; it has ended by now.
+        exposure_s
+            Exposure, in simulated seconds; nought gives bias and read noise.
+        counter
+            Number of the frame; the same number draws the same noise.
+        preamp_gain
+            Gain of the preamplifier.
+
+        Returns
+        -------
+        :
+            Counts in ADU; shape ``(1024,)``.
+        """
+        return detection.read_out(
+            self.expected_charge(start_s, exposure_s),
+            exposure_s,
+            stream(self.seed, "ccd", counter),
+            ccd=self.sample.ccd,
+            preamp_gain=preamp_gain,
+        )
+
+    def expected_charge(self, start_s: float, exposure_s: float) -> FloatArray:
+        """Integrate light and dark current over an exposure.
+
+        Parameters
+        ----------
+        start_s, exposure_s
+            Start and length of the exposure, in simulated seconds.
+
+        Returns
+        -------
+        :
+            Expected electrons; shape ``(1024,)``.
+        """
+        end_s = start_s + exposure_s
+        self.cryostat.advance(end_s)
+        charge = np.zeros(detection.PIXELS)
+        steps = {**self._beam_steps(), **self._path_steps()}
+        for a, b in self._parts(start_s, end_s, steps):
+            dark = detection.dark_rate(
+                self.ccd_temperature_c.at((a + b) / 2), self.sample.ccd
+            )
+            charge += (self.expected_rate(self._mean_state(a, b)) + dark) * (b - a)
+        return charge
+
+    def _beam_steps(self) -> dict[History, float]:
+        """Give the axes of the pump, each with a change that hardly shows."""
+        return {
+            self.emission: 0.1,
+            self.level: 1.0,
+            self.filter_nm: 0.1,
+            self.bandwidth_nm: 0.1,
+            self.od: 0.02,
+        }
+
+    def _path_steps(self) -> dict[History, float]:
+        """Give the axes from the shutter to the camera, likewise."""
+        return {
+            self.shutter: 0.1,
+            self.hwp_deg: 1.0,
+            self.analyser_in: 0.2,
+            self.spec_nm: 0.02,
+            self.slit_um: 2.0,
+            self.ccd_temperature_c: 0.5,
+        }
+
+    def _parts(
+        self, start_s: float, end_s: float, steps: dict[History, float]
+    ) -> list[tuple[float, float]]:
+        """Cut an interval where an axis bends, and finely where it moves."""
+        bends = {
+            time_s for axis in steps for time_s in axis.breakpoints(start_s, end_s)
+        }
+        cuts = [start_s]
+        for a, b in pairwise([start_s, *sorted(bends), end_s]):
+            pieces = [axis.span(a, b) / step for axis, step in steps.items()]
+            pieces.append(self.temperature_k.span(a, b) / 0.1)
+            pieces.append((b - a) / LONGEST_STEP)
+            count = max(math.ceil(max(pieces)), 1)
+            cuts.extend(np.linspace(a, b, count + 1)[1:].tolist())
+        return [(a, b) for a, b in pairwise(cuts) if b > a]
+
+    def _power(self, time_s: float) -> float:
+        """Give the power before the shutter without noise, in uW."""
+        strength = self.emission.at(time_s) * self.level.at(time_s) / PERCENT
+        if strength == 0:
+            return 0.0
+        most = self.maximum_power(
+            self.filter_nm.at(time_s), self.bandwidth_nm.at(time_s)
+        )
+        return most * strength * 10 ** -self.od.at(time_s)
+
+    def _mean_state(self, start_s: float, end_s: float) -> BenchState:
+        middle = (start_s + end_s) / 2
+        power = self._power(middle) * self.shutter.at(middle)
+        power *= self._noise.mean(start_s, end_s) if power else 0.0
+        return BenchState(
+            pump_nm=self.filter_nm.at(middle),
+            bandwidth_nm=self.bandwidth_nm.at(middle),
+            power_uw=power,
+            hwp_deg=self.hwp_deg.at(middle),
+            analyser_in=self.analyser_in.at(middle),
+            spec_nm=self.spec_nm.at(middle),
+            slit_um=self.slit_um.at(middle),
+            temperature_k=self.temperature_k.at(middle),
+        )
