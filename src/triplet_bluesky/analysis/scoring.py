@@ -180,7 +180,7 @@ class _Ascent:
         if free.size < p.size:
             weighted, jacobian = weighted[free], jacobian[free]
         fisher, scale = _scaled(weighted @ jacobian.T)
-        fisher[np.diag_indices_from(fisher)] *= 1 + damping
+        fisher.flat[:: free.size + 1] += damping
         q = p.copy()
         q[free] += np.linalg.solve(fisher, gradient[free] * scale) * scale
         q = np.clip(q, self.lower, self.upper)
@@ -221,9 +221,10 @@ def _scaled(fisher: FloatArray) -> tuple[FloatArray, FloatArray]:
     A parameter without any effect gets scale zero and a unit row: it stays in place.
     """
     diagonal = np.diag(fisher)
-    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
-    unit = fisher * np.outer(scale, scale)
-    np.fill_diagonal(unit, 1.0)
+    known = diagonal > 0
+    scale = known / np.sqrt(np.where(known, diagonal, 1.0))
+    unit = fisher * (scale[:, np.newaxis] * scale)
+    unit.flat[:: scale.size + 1] = 1.0
     return unit, scale
 
 

@@ -181,7 +181,7 @@ def _stages(
     )
     base = SpectrumModel(
         edges_mev=edges,
-        weight=counts.weight,
+        weight=counts.weight if np.any(counts.weight != 1) else 1.0,
         band=False,
         pump=_pump_in_window(pump, window, options.resolution_nm),
     )

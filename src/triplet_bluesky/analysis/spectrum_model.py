@@ -5,7 +5,7 @@ to two narrow stimulated lines of one width, and the pump line, which is a Gauss
 known width in wavelength.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class SpectrumModel:
     """Wavelength and full width at half maximum of the pump line, in nm."""
     pump_moves: bool = False
     """Whether the pump line may be beside its stated wavelength."""
+    edges_nm: FloatArray = field(init=False, repr=False)
+    """Wavelength in vacuum at the edges of the pixels, in nm."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "edges_nm", HC_MEV_NM / self.edges_mev)
 
     @property
     def size(self) -> int:
@@ -100,10 +105,12 @@ class SpectrumModel:
             at += 1
         if self.pump:
             shift = p[at + 1] if self.pump_moves else 0.0
-            share, by_shift = self._pump(shift)
-            jacobian[at] = share
-            jacobian[at + 1 : at + 2] = p[at] * by_shift
-            mean += p[at] * share
+            pixels, share, by_shift = self._pump(shift)
+            jacobian[at, pixels] = share
+            jacobian[at + 1 : at + 2, pixels] = p[at] * by_shift
+            mean[pixels] += p[at] * share
+        if isinstance(self.weight, float):
+            return mean, jacobian
         return mean * self.weight, jacobian * self.weight
 
     def components(self, parameters: FloatArray) -> dict[str, FloatArray]:
@@ -138,9 +145,8 @@ class SpectrumModel:
         if self.template:
             parts["se"] = p["se_area_e"] * self._template()
         if self.pump:
-            parts["pump"] = (
-                p["pump_area_e"] * self._pump(p.get("pump_shift_nm", 0.0))[0]
-            )
+            shift = p.get("pump_shift_nm", 0.0)
+            parts["pump"] = p["pump_area_e"] * self.pump_share(shift)
         return parts
 
     def share(self, centre_mev: float, fwhm_mev: float) -> FloatArray:
@@ -151,7 +157,10 @@ class SpectrumModel:
         centre_mev, fwhm_mev
             Centre and full width at half maximum, in meV.
         """
-        return gaussian_pixels(self.edges_mev, centre_mev, fwhm_mev)[0]
+        near, pixels = _near(self.edges_mev, centre_mev, fwhm_mev)
+        total = np.zeros(self.size)
+        total[pixels] = gaussian_pixels(near, centre_mev, fwhm_mev)[0]
+        return total
 
     def pump_share(self, shift_nm: float = 0.0) -> FloatArray:
         """Share of the pump line on each pixel; zero where there is none.
@@ -161,7 +170,11 @@ class SpectrumModel:
         shift_nm
             Place of the line beside its stated wavelength, in nm.
         """
-        return self._pump(shift_nm)[0] if self.pump else np.zeros(self.size)
+        total = np.zeros(self.size)
+        if self.pump:
+            pixels, share, _ = self._pump(shift_nm)
+            total[pixels] = share
+        return total
 
     def _add_lines(
         self, p: list[float], at: int, mean: FloatArray, jacobian: FloatArray
@@ -170,27 +183,13 @@ class SpectrumModel:
         fwhm, width = p[at], at
         for index in range(at + 1, at + 1 + 2 * self.lines, 2):
             centre, area = p[index], p[index + 1]
-            near = self._near(centre, fwhm)
-            pixels = slice(near.start, near.stop - 1)
-            share, by_centre, by_fwhm = gaussian_pixels(
-                self.edges_mev[near], centre, fwhm
-            )
+            near, pixels = _near(self.edges_mev, centre, fwhm)
+            share, by_centre, by_fwhm = gaussian_pixels(near, centre, fwhm)
             jacobian[width, pixels] += area * by_fwhm
             jacobian[index, pixels] = area * by_centre
             jacobian[index + 1, pixels] = share
             mean[pixels] += area * share
         return at + 1 + 2 * self.lines
-
-    def _near(self, centre: float, fwhm: float) -> slice:
-        """Edges within four widths of a line: nine sigmas, 1e-20 of it is beyond."""
-        edges, reach = self.edges_mev, 4 * fwhm
-        ends = np.array([centre - reach, centre + reach])
-        if edges[0] < edges[-1]:
-            first, last = np.searchsorted(edges, ends)
-        else:
-            last, first = edges.size - np.searchsorted(edges[::-1], ends)
-        first = min(max(int(first) - 1, 0), edges.size - 2)
-        return slice(first, max(int(last) + 1, first + 2))
 
     def _template(self) -> FloatArray:
         """Sum of the fixed lines for an area of one."""
@@ -199,9 +198,22 @@ class SpectrumModel:
             total += share * self.share(centre, fwhm)
         return total
 
-    def _pump(self, shift_nm: float) -> tuple[FloatArray, FloatArray]:
-        """Share of the pump line on each pixel, and its derivative to the shift."""
+    def _pump(self, shift_nm: float) -> tuple[slice, FloatArray, FloatArray]:
+        """Share of the pump line on the pixels near it; its change with the shift."""
         centre, fwhm = self.pump or (np.nan, np.nan)
-        edges_nm = HC_MEV_NM / self.edges_mev
-        share, by_centre, _ = gaussian_pixels(edges_nm, centre + shift_nm, fwhm)
-        return share, by_centre
+        near, pixels = _near(self.edges_nm, centre + shift_nm, fwhm)
+        share, by_centre, _ = gaussian_pixels(near, centre + shift_nm, fwhm)
+        return pixels, share, by_centre
+
+
+def _near(edges: FloatArray, centre: float, fwhm: float) -> tuple[FloatArray, slice]:
+    """Edges within four widths of a line, and their pixels: 1e-20 of it is beyond."""
+    reach = 4 * fwhm
+    ends = np.array([centre - reach, centre + reach])
+    if edges[0] < edges[-1]:
+        first, last = np.searchsorted(edges, ends)
+    else:
+        last, first = edges.size - np.searchsorted(edges[::-1], ends)
+    first = min(max(int(first) - 1, 0), edges.size - 2)
+    last = max(int(last) + 1, first + 2)
+    return edges[first:last], slice(first, min(last, edges.size) - 1)

@@ -25,6 +25,10 @@ PUMP_FREE = 0.02
 """Share of the pump's maximum below which a pixel is beside the pump line."""
 COARSE = 1.0
 """Tolerance, in deviance, of the fits that only choose the model."""
+CLEAR = 4.0
+"""Times the deviance needed from which a choice needs no better fits."""
+COARSE_SHARE = 0.02
+"""The same as a share of the misfit at the start, when that is more."""
 NEGATIVE = -1e-9
 """Least area, in e-, that a start may have: amplitudes are linear, areas are not."""
 
@@ -150,9 +154,9 @@ class Stages:
         :
             The last fit that did; without a band if there is no emission at all.
         """
-        null = self.settle(self.fit(self.base, self._start(self.base, {})[0], COARSE))
+        null = self._try(self.base, *self._start(self.base, {}))
         model = replace(self.base, band=True)
-        stage = self.settle(self.fit(model, self._start(model, self.seed)[0], COARSE))
+        stage = self._try(model, *self._start(model, self.seed))
         if not self._earns(null, stage):
             return self.fit(null.model, null.values)
         for number in range(1, self.limits.max_lines + 1):
@@ -194,27 +198,34 @@ class Stages:
         )
         return Stage(model, result)
 
-    def settle(self, stage: Stage) -> Stage:
-        """Let a pump line that is strong enough find its place.
-
-        Parameters
-        ----------
-        stage
-            A fit with the pump line where the filter says it is.
-        """
-        if not stage.model.pump or stage.model.pump_moves:
+    def _try(self, model: SpectrumModel, start: Values, chi2: float) -> Stage:
+        """Fit well enough to choose by; a strong pump line may find its place."""
+        finite = chi2 if np.isfinite(chi2) else 0.0
+        coarse = max(COARSE, COARSE_SHARE * finite)
+        stage = self.fit(model, start, coarse)
+        if not model.pump or model.pump_moves:
             return stage
         area = stage.values["pump_area_e"]
         if not area > PUMP_MOVES_SIGMAS * stage.sigma("pump_area_e"):
             return stage
-        return self.fit(replace(stage.model, pump_moves=True), stage.values, COARSE)
+        return self.fit(replace(model, pump_moves=True), stage.values, coarse)
 
     def _earns(self, before: Stage, after: Stage) -> bool:
-        """Whether a component saves enough, in units of the misfit that stays."""
-        freedom = np.sum(self.counts.good) - len(after.model.names)
+        """Whether a component saves enough; what is not clear is fitted to the end."""
+        saved, needed = self._saved(before, after)
+        if saved < CLEAR * needed:
+            saved, needed = self._saved(
+                self.fit(before.model, before.values),
+                self.fit(after.model, after.values),
+            )
+        return saved > needed
+
+    def _saved(self, before: Stage, after: Stage) -> tuple[float, float]:
+        """Deviance saved, and that to save, in units of the misfit that stays."""
+        freedom = int(np.sum(self.counts.good)) - len(after.model.names)
         misfit = max(1.0, after.score.deviance / freedom)
         saved = before.score.deviance - after.score.deviance
-        return bool(saved > self.limits.likelihood_ratio * misfit)
+        return saved, self.limits.likelihood_ratio * misfit
 
     def _seed(self) -> Values:
         """Guess the band from the counts beside the pump line."""
@@ -262,7 +273,7 @@ class Stages:
         if not starts:
             return None
         best = min(range(len(starts)), key=lambda at: starts[at][1])
-        return self.settle(self.fit(model, starts[best][0], COARSE))
+        return self._try(model, *starts[best])
 
     def _line_starts(self, stage: Stage, number: int) -> list[Values]:
         """List shapes to start from; whichever line is the stronger may come first."""
