@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ophyd import Device, EpicsSignal
+from ophyd import Device, EpicsSignal, get_cl
 from ophyd.ophydobj import OphydObject
 from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus
@@ -77,7 +77,7 @@ def run_operation(device: Device, work: Callable[[], None]) -> DeviceStatus:
         else:
             status.set_finished()
 
-    device.cl.thread_class(
+    get_cl().thread_class(
         target=run, name=f"operation of {label(device)}", daemon=True
     ).start()
     return status

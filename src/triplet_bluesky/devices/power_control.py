@@ -38,8 +38,8 @@ class PowerMeter(Device):
     power = Cpt(EpicsSignalRO, "Power_RBV", kind="normal")
     power_sigma = Cpt(EpicsSignalRO, "PowerSigma_RBV", kind="normal")
     overrange = Cpt(EpicsSignalRO, "Overrange_RBV", string=True, kind="normal")
-    wavelength = Cpt(Parameter, "Wavelength", tolerance=0.01, kind="config")
-    averaging_time = Cpt(Parameter, "AveragingTime", tolerance=1e-6, kind="config")
+    wavelength = Cpt(Parameter, "Wavelength", tolerance=0.01, kind="normal")
+    averaging_time = Cpt(Parameter, "AveragingTime", tolerance=1e-6, kind="normal")
 
     def average(self) -> tuple[float, float]:
         """Average the pick-off power over the averaging time; blocks.
@@ -153,6 +153,7 @@ class PowerControl(Device):
     in_tolerance = Cpt(Derived, units="", value=0, kind="normal")
     """1 if the dose during the exposure was within `tolerance` of the one asked for."""
 
+    moving = Cpt(EpicsSignalRO, "Moving_RBV", string=True, kind="omitted")
     attenuator = Cpt(Axis, "OD", tolerance=0.002, kind="normal")
     stop_motion = Cpt(EpicsSignal, "Stop", kind="omitted")
     shutter = Cpt(Shutter, "Shutter", kind="normal")

@@ -5,7 +5,8 @@ from abc import abstractmethod
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignal, EpicsSignalRO
+from ophyd import Device, EpicsSignal, EpicsSignalRO, Kind
+from ophyd.device import OrderedDictType
 from ophyd.status import DeviceStatus
 from ophyd.utils.epics_pvs import AlarmSeverity
 
@@ -118,6 +119,20 @@ class Settable(Device):
             )
             raise MoveError(msg)
 
+    def read_configuration(self) -> OrderedDictType:
+        """Read what is recorded once; the value itself if it is configuration."""
+        reading = super().read_configuration()
+        if self.kind == Kind.config:
+            reading.update(self.read())
+        return reading
+
+    def describe_configuration(self) -> OrderedDictType:
+        """Describe what `read_configuration` gives."""
+        description = super().describe_configuration()
+        if self.kind == Kind.config:
+            description.update(self.describe())
+        return description
+
     def stop(self, *, success: bool = False) -> None:
         """Stop the motion where it is; the IOC then completes, away from the target."""
         super().stop(success=success)
@@ -198,7 +213,7 @@ class Axis(Settable):
 class Parameter(Axis):
     """A number that the IOC keeps and serves under one PV name."""
 
-    readback = Cpt(EpicsSignalRO, "", kind="config")
+    readback = Cpt(EpicsSignalRO, "", kind="normal")
     setpoint = Cpt(EpicsSignal, "", kind="omitted")
 
 

@@ -104,7 +104,9 @@ def test_automatic_exposure_fills_half_of_the_well(RE, bench, documents, rate, c
     RE(ple(bench, [526.0]))
 
     events = [d["data"] for n, d in documents if n == "event"]
-    taken = [d["ccd_cam_acquire_time"] for d in events if "tunable_filter_wavelength" in d]
+    taken = [
+        d["ccd_cam_acquire_time"] for d in events if "tunable_filter_wavelength" in d
+    ]
     assert taken == [chosen]
 
 
@@ -140,7 +142,9 @@ def test_everything_is_put_back_after_success(RE, bench):
     assert settings(bench) == before
 
 
-def test_everything_is_put_back_and_the_run_closed_after_a_failure(RE, bench, documents):
+def test_everything_is_put_back_and_the_run_closed_after_a_failure(
+    RE, bench, documents
+):
     before = settings(bench)
     bench.ccd.fails, bench.ccd.fails_at = AcquireError("no frame"), 2
 
