@@ -26,13 +26,17 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
     prefix: Annotated[
-        str, typer.Option(help="What all PV names begin with.")
+        str, typer.Option(metavar="TEXT", help="What all PV names begin with.")
     ] = "TRIPLET:",
     seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=2**31 - 1, help="Seed of all random numbers."
+        ),
     ] = 0,
     time_factor: Annotated[
-        float, typer.Option(help="Simulated seconds in a real second.")
+        float,
+        typer.Option(metavar="X", help="Simulated seconds in a real second."),
     ] = 1.0,
     sample: Annotated[
         Path | None,
@@ -43,9 +47,10 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
     interfaces: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="ADDRESS",
             help="Address to listen on, 127.0.0.1 by default; give it again, or commas,"
             " for more. Channel Access knows no passwords: who reaches it can open the"
-            " shutter."
+            " shutter.",
         ),
     ] = None,
     truth: Annotated[
@@ -55,7 +60,12 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
         bool, typer.Option("--list-pvs", help="Print all PVs as a table and end.")
     ] = False,
     log_level: Annotated[
-        LogLevel, typer.Option(case_sensitive=False, help="What to say on stderr.")
+        LogLevel,
+        typer.Option(
+            metavar="LEVEL",
+            case_sensitive=False,
+            help="What to say on stderr: debug, info, warning or error.",
+        ),
     ] = LogLevel.WARNING,
 ) -> None:
     """Simulate the triplet-exciton bench behind EPICS Channel Access PVs.

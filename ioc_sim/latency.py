@@ -121,6 +121,12 @@ class PromptContext(Context):
         super().__init__(pvdb, interfaces)
         self.ca_server_port = port
 
+    async def _create_broadcaster_transport(self, interface: str) -> None:
+        try:
+            await super()._create_broadcaster_transport(interface)
+        except OSError as error:
+            raise PortTakenError(interface, self.ca_server_port) from error
+
     async def _bind_tcp_sockets_with_consistent_port_number(
         self, make_socket: Callable[[str, int], Awaitable[socket.socket]]
     ) -> tuple[int, dict[str, socket.socket]]:

@@ -97,6 +97,7 @@ class Bench:
     def __init__(self, prefix: str, world: World, *, truth: bool = False) -> None:
         groups = GROUPS | ({"SIM:": Simulation} if truth else {})
         self.prefix = prefix
+        self.world = world
         self.groups = [
             group(prefix + name, world=world) for name, group in groups.items()
         ]

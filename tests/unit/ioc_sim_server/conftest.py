@@ -1,0 +1,41 @@
+"""Instruments over a fast world, and puts as a client sends them, without a socket."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from caproto import ChannelType, DbrStringArray
+
+from ioc_sim.clock import Clock
+from ioc_sim.sample import load_sample
+from ioc_sim.server import Bench
+from ioc_sim.world import World
+
+TIME_FACTOR = 1000.0
+
+
+@pytest.fixture
+def bench():
+    world = World(load_sample(None), seed=3, clock=Clock(TIME_FACTOR))
+    bench = Bench("T:", world, truth=True)
+    asyncio.run(bench.start())
+    return bench
+
+
+@pytest.fixture
+def pvs(bench):
+    return bench.pvdb
+
+
+@pytest.fixture
+def put():
+    """Write as a client does; numbers travel as DOUBLE, texts as STRING."""
+
+    async def put(channel, value, data_type=None, metadata=None):
+        if isinstance(value, str):
+            data, kind = DbrStringArray([value.encode()]), ChannelType.STRING
+        else:
+            data, kind = np.atleast_1d(value), ChannelType.DOUBLE
+        await channel.write_from_dbr(data, data_type or kind, metadata)
+
+    return put
