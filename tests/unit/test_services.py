@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from triplet_bluesky.errors import ServiceError
@@ -33,8 +34,6 @@ from triplet_bluesky.settings import Settings
 @pytest.fixture
 def record():
     """A record of this very process."""
-    import psutil  # noqa: PLC0415
-
     process = psutil.Process()
     return Record(
         name="x",
@@ -124,18 +123,28 @@ def test_all_probes_must_agree(tmp_path):
     assert AllOf((LogLine("two"), HttpOk(1)))(log, 0) is False
 
 
-def test_record_of_a_living_process_finds_it(record):
-    assert find(record).pid == os.getpid()
+def test_token_finds_the_process_whatever_the_clock_says(record, monkeypatch):
+    monkeypatch.setattr("psutil.Process.environ", lambda _: {"TRIPLET_SERVICE_ID": "t"})
+
+    assert find(replace(record, create_time=record.create_time - 5)).pid == os.getpid()
 
 
 def test_reused_pid_is_no_longer_ours(record):
-    assert find(replace(record, create_time=record.create_time - 5)) is None
+    assert find(record) is None
 
 
-def test_set_clock_does_not_hide_a_process_with_our_token(record, monkeypatch):
-    monkeypatch.setattr("psutil.Process.environ", lambda _: {"TRIPLET_SERVICE_ID": "t"})
+@pytest.mark.parametrize(("age", "found"), [(0.0, True), (5.0, False)])
+def test_creation_time_decides_where_no_environment_can_be_read(
+    record, monkeypatch, age, found
+):
+    def refuse(process):
+        raise psutil.AccessDenied(process.pid)
 
-    assert find(replace(record, create_time=record.create_time - 5)) is not None
+    monkeypatch.setattr("psutil.Process.environ", refuse)
+
+    process = find(replace(record, create_time=record.create_time - age))
+
+    assert (process is not None) is found
 
 
 def test_pid_of_nobody_is_not_found(record):
@@ -143,7 +152,7 @@ def test_pid_of_nobody_is_not_found(record):
 
 
 def test_end_leaves_a_reused_pid_alone(record):
-    assert end([replace(record, create_time=0.0)]) == []
+    assert end([record]) == []
 
 
 def test_record_is_written_whole_and_read_back(record, tmp_path):

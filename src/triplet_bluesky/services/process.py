@@ -1,8 +1,8 @@
 """Start a process, know it again later, and end it: nothing else's life is touched.
 
-A pid alone may by now belong to a stranger. A record therefore also holds the time at
-which the process was created and a token that stands in its environment; the token
-settles it when the wall clock has been set since.
+A pid alone may by now belong to a stranger. A record therefore also holds a token that
+stands in the environment of the process, which no setting of the clock can change, and
+the time at which the process was created, for where an environment cannot be read.
 """
 
 import contextlib
@@ -186,8 +186,7 @@ def find(record: Record) -> psutil.Process | None:
         process = psutil.Process(record.pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        age = abs(process.create_time() - record.create_time)
-        same = age < CREATE_TIME_TOLERANCE_S or _token(process) == record.token
+        same = _same(process, record)
     except psutil.NoSuchProcess:
         return None
     return process if same else None
@@ -266,11 +265,12 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
         return [process]
 
 
-def _token(process: psutil.Process) -> str | None:
+def _same(process: psutil.Process, record: Record) -> bool:
     try:
-        return process.environ().get(SERVICE_VARIABLE)
-    except (psutil.AccessDenied, psutil.ZombieProcess, OSError):
-        return None
+        return process.environ().get(SERVICE_VARIABLE) == record.token
+    except (psutil.AccessDenied, OSError):
+        age = abs(process.create_time() - record.create_time)
+        return age < CREATE_TIME_TOLERANCE_S
 
 
 def _open_log(log: Path) -> int:
