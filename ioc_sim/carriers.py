@@ -24,9 +24,9 @@ __all__ = [
     "Carriers",
     "Feed",
     "Pump",
+    "clamped_decay",
     "hot_phonon_limit",
     "lase",
-    "stimulated_share",
 ]
 
 
@@ -78,19 +78,27 @@ def hot_phonon_limit(load: float, sharpness: float) -> float:
     return (1 + load**sharpness) ** (-1 / sharpness)
 
 
-def stimulated_share(stimulated_ps: float, spontaneous_ps: float) -> float:
-    r"""Share of the clamped carriers emitted while the feed lasts, per e-fold.
+def clamped_decay(stimulated_ps: float, spontaneous_ps: float) -> float:
+    r"""Carriers that decay per e-fold of the time for which the gain is clamped.
 
-    :math:`\rho = (t_R/t_S)^{1/(1-t_R/t_S)}`, with the limit 1/e for equal times.
+    A feed :math:`e^{-t/t_R}/t_R` fills the crystal to at most
+    :math:`\hat n = (t_R/t_S)^{(t_R/t_S)/(1-t_R/t_S)}` of what it brings, so threshold
+    is there; clamped at it, :math:`\hat n\,t_R/t_S` decay per e-fold of the feed:
+
+    .. math::
+
+        \rho = (t_R/t_S)^{1/(1-t_R/t_S)}
+
+    with the limit 1/e for equal times.
 
     Parameters
     ----------
     stimulated_ps, spontaneous_ps
-        Decay times of the feed and of the spontaneous emission.
+        Decay times of the feed :math:`t_R` and of the carriers :math:`t_S`.
 
     Examples
     --------
-    >>> round(stimulated_share(49.0, 268.0), 3)
+    >>> round(clamped_decay(49.0, 268.0), 3)
     0.125
     """
     ratio = stimulated_ps / spontaneous_ps
@@ -99,7 +107,7 @@ def stimulated_share(stimulated_ps: float, spontaneous_ps: float) -> float:
     return ratio ** (1 / (1 - ratio))
 
 
-def lase(overdrive: float, beta: float, share: float) -> tuple[float, float]:
+def lase(overdrive: float, beta: float, decay: float) -> tuple[float, float]:
     r"""Split the carriers of a shot into stimulated and spontaneous emission.
 
     .. math::
@@ -116,8 +124,8 @@ def lase(overdrive: float, beta: float, share: float) -> tuple[float, float]:
         Carriers fed, in thresholds, :math:`x`.
     beta
         Spontaneous emission factor.
-    share
-        :math:`\rho` of `stimulated_share`.
+    decay
+        :math:`\rho` of `clamped_decay`.
 
     Returns
     -------
@@ -130,7 +138,7 @@ def lase(overdrive: float, beta: float, share: float) -> tuple[float, float]:
     if above < 0:  # the same root, without the difference of two near numbers
         quick = 2 * beta * overdrive / (root - above)
     clamped = overdrive - quick
-    late = share * math.log1p(quick)
+    late = decay * math.log1p(quick)
     return quick - clamped * late, clamped * (1 + late)
 
 

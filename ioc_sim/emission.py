@@ -6,7 +6,7 @@ Energies in meV; rates of emission in units of the clamped spontaneous emission.
 import math
 from dataclasses import dataclass, replace
 
-from ioc_sim.carriers import Carriers, Feed, Pump, lase, stimulated_share
+from ioc_sim.carriers import Carriers, Feed, Pump, clamped_decay, lase
 from ioc_sim.phonons import COLD_K, broadening, gap_shift, quantum_yield
 from ioc_sim.sample import Sample
 
@@ -103,10 +103,10 @@ class Crystal:
         threshold = carriers.threshold(temperature_k)
         overdrive = (feed.cold + feed.cooled) / threshold
         made = (feed.cold + feed.hot) / threshold
-        late = stimulated_share(
+        decay = clamped_decay(
             sample.lifetime.stimulated, self.spontaneous_time(temperature_k)
         )
-        stimulated, clamped = lase(overdrive, sample.lasing.beta, late)
+        stimulated, clamped = lase(overdrive, sample.lasing.beta, decay)
         rim = sample.background.share * made / (1 + made / sample.background.saturation)
         quantum = quantum_yield(temperature_k, sample.temperature)
         low, high, band = self._shapes(feed, temperature_k)
