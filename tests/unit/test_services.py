@@ -134,13 +134,16 @@ def test_reused_pid_is_no_longer_ours(record):
 
 
 @pytest.mark.parametrize(("age", "found"), [(0.0, True), (5.0, False)])
+@pytest.mark.parametrize("refuses", [True, False])
 def test_creation_time_decides_where_no_environment_can_be_read(
-    record, monkeypatch, age, found
+    record, monkeypatch, age, found, refuses
 ):
-    def refuse(process):
-        raise psutil.AccessDenied(process.pid)
+    def environ(process):
+        if refuses:
+            raise psutil.AccessDenied(process.pid)
+        return {}  # as the kernel says while a process is in its exec
 
-    monkeypatch.setattr("psutil.Process.environ", refuse)
+    monkeypatch.setattr("psutil.Process.environ", environ)
 
     process = find(replace(record, create_time=record.create_time - age))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from triplet_bluesky.errors import ServiceError
-from triplet_bluesky.services.guard import guarded
+from triplet_bluesky.services.guarded import guarded
 from triplet_bluesky.services.process import (
     POLL_S,
     Record,
@@ -213,26 +213,29 @@ def _wait_ready(
     began = time.monotonic()
     by_name = {s.name: s for s in services}
     pending = list(started)
+    ended: dict[int, int | None] = {}
     while pending:
         for record in tuple(pending):
             service = by_name[record.name]
             ready = service.ready(service.log, record.log_offset)
             if find(record) is None:
-                raise ServiceError(_ended(service, record))
+                code = ended.get(record.pid, exit_status(record))
+                raise ServiceError(_ended(service, record, code))
             if ready:
                 pending.remove(record)
                 progress(service.name)
             elif time.monotonic() - began > service.deadline_s:
                 raise ServiceError(_late(service, record))
         if pending:
+            pid = pending[0].pid
             with contextlib.suppress(psutil.TimeoutExpired, psutil.NoSuchProcess):
-                psutil.Process(pending[0].pid).wait(timeout=POLL_S)
+                ended[pid] = psutil.Process(pid).wait(timeout=POLL_S)
 
 
-def _ended(service: Service, record: Record) -> str:
+def _ended(service: Service, record: Record, code: int | None) -> str:
     return (
         f"got no {service.name} service: it ended in its start with status "
-        f"{exit_status(record)}; its log {service.log} ends with\n"
+        f"{code}; its log {service.log} ends with\n"
         f"{log_tail(service.log, record.log_offset)}"
     )
 

@@ -267,10 +267,14 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
 
 def _same(process: psutil.Process, record: Record) -> bool:
     try:
-        return process.environ().get(SERVICE_VARIABLE) == record.token
+        environment = process.environ()
     except (psutil.AccessDenied, OSError):
-        age = abs(process.create_time() - record.create_time)
-        return age < CREATE_TIME_TOLERANCE_S
+        environment = {}
+    if environment:
+        return environment.get(SERVICE_VARIABLE) == record.token
+    # It is another user's, or at this moment in its exec or its exit.
+    age = abs(process.create_time() - record.create_time)
+    return age < CREATE_TIME_TOLERANCE_S
 
 
 def _open_log(log: Path) -> int:

@@ -197,7 +197,7 @@ def _cast_without_loss(
         return None
     with np.errstate(all="ignore"):
         cast = array.astype(dtype)
-        real = cast.real if array.dtype.kind != "c" else cast
+        real = cast if array.dtype.kind == "c" else np.real(cast)
         back = real.astype(array.dtype)
         # The way back alone does not see integers that have changed their sign.
         signs = bool(((cast < 0) == (array < 0)).all()) if dtype.kind != "c" else True

@@ -1,11 +1,14 @@
 """Clients of the store: Tiled's own, and databroker's over the same catalogue."""
 
+import functools
 from http import HTTPStatus
 
 import httpx
-from bluesky_tiled_plugins import CatalogOfBlueskyRuns
+from bluesky_tiled_plugins import BlueskyEventStream, BlueskyRun, CatalogOfBlueskyRuns
 from databroker.v1 import Broker
 from tiled.client import from_uri
+from tiled.client.container import DEFAULT_STRUCTURE_CLIENT_DISPATCH
+from tiled.utils import OneShotCachedMap
 
 from triplet_bluesky.errors import StorageError
 
@@ -36,7 +39,13 @@ def catalog(uri: str, key: str) -> CatalogOfBlueskyRuns:
         No Tiled server answers, or it refuses the key.
     """
     _check_answers(uri, key)
-    client = from_uri(uri, api_key=key, show_progress=False, trust_env=False)
+    client = from_uri(
+        uri,
+        _own_classes(),  # pyright: ignore[reportArgumentType] - wants a str by default
+        api_key=key,
+        show_progress=False,
+        trust_env=False,
+    )
     if not isinstance(client, CatalogOfBlueskyRuns):
         msg = f"got a {type(client).__name__} at {uri}; expected a catalogue of runs"
         raise StorageError(msg)
@@ -46,7 +55,7 @@ def catalog(uri: str, key: str) -> CatalogOfBlueskyRuns:
 def broker(uri: str, key: str) -> Broker:
     """Connect to the store with databroker's classic interface.
 
-    It has a client of its own, because it changes the client that it is given.
+    It has a client of its own, because it changes the one that it is given.
 
     Parameters
     ----------
@@ -66,6 +75,23 @@ def broker(uri: str, key: str) -> Broker:
         As `catalog`.
     """
     return Broker(catalog(uri, key))
+
+
+def _own_classes() -> OneShotCachedMap[str, type]:
+    """Return the classes that stand for stored nodes, for one client alone.
+
+    All clients share one such table otherwise, and databroker enters an older class of
+    runs there, for every client of the process.
+    """
+    shared = DEFAULT_STRUCTURE_CLIENT_DISPATCH["numpy"]
+    own = {name: functools.partial(shared.__getitem__, name) for name in shared}
+    classes = (CatalogOfBlueskyRuns, BlueskyRun, BlueskyEventStream)
+    bluesky = {c.__name__: functools.partial(_itself, c) for c in classes}
+    return OneShotCachedMap(own | bluesky)
+
+
+def _itself(cls: type) -> type:
+    return cls
 
 
 def _check_answers(uri: str, key: str) -> None:
