@@ -207,7 +207,8 @@ def fit_excitation(
     )
     best: FloatArray = solved.x
     whole = jacobian(best)
-    covariance = np.linalg.pinv(whole.T @ whole)
+    inverse = np.linalg.pinv(whole.T @ whole)
+    covariance: FloatArray = np.asarray(inverse, dtype=np.float64)
     points = whole[: value.size]
     chi2 = float(np.sum(residuals(best)[: value.size] ** 2))
     return ExcitationFit(

@@ -33,6 +33,8 @@ LEAST_LINE = 0.9
 """Least width of a line, in instrument widths: the instrument's is known to 10 %."""
 NARROW_LINE = 1.5
 """Width of the line that the detection limit is stated for, in instrument widths."""
+POOR_DEVIANCE = 10.0
+"""Deviance for each pixel from which a model does not describe the counts."""
 PUMP_REACH = 1.5
 """Distance of the pump from the window, in its widths, at which it still shows."""
 PUMP_SHARE = 0.5
@@ -330,6 +332,8 @@ class _Result:
             return SpectrumAssessment.NOT_CONVERGED
         if np.any(at_limit):
             return SpectrumAssessment.AT_LIMIT
+        if score.deviance > POOR_DEVIANCE * score.mean.size:
+            return SpectrumAssessment.POOR_FIT
         if self.pump_masks(lines):
             return SpectrumAssessment.PUMP_MASKS_SE
         return SpectrumAssessment.OK

@@ -28,6 +28,8 @@ class SpectrumAssessment(StrEnum):
     """The likelihood was still rising, or a sigma is missing."""
     AT_LIMIT = "at_limit"
     """A centre or a width ended at a limit of the options: the model does not fit."""
+    POOR_FIT = "poor_fit"
+    """The counts leave the model by more than three times their noise."""
     TOO_FEW_PIXELS = "too_few_pixels"
     """Fewer usable pixels than the model asks for. No numbers."""
     NON_FINITE = "non_finite"

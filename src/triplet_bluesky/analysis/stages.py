@@ -27,8 +27,10 @@ COARSE = 1.0
 """Tolerance, in deviance, of the fits that only choose the model."""
 CLEAR = 4.0
 """Times the deviance needed from which a choice needs no better fits."""
-COARSE_SHARE = 0.02
-"""The same as a share of the misfit at the start, when that is more."""
+ROUGH_SHARE = 0.02
+"""Tolerance of the first of them, as a share of the misfit at the start."""
+HOPELESS = 30.0
+"""Deviance for each pixel above which a model is wrong whatever its parameters."""
 NEGATIVE = -1e-9
 """Least area, in e-, that a start may have: amplitudes are linear, areas are not."""
 
@@ -200,15 +202,19 @@ class Stages:
 
     def _try(self, model: SpectrumModel, start: Values, chi2: float) -> Stage:
         """Fit well enough to choose by; a strong pump line may find its place."""
-        finite = chi2 if np.isfinite(chi2) else 0.0
-        coarse = max(COARSE, COARSE_SHARE * finite)
-        stage = self.fit(model, start, coarse)
+        pixels = int(np.sum(self.counts.good))
+        rough = max(COARSE, ROUGH_SHARE * chi2) if np.isfinite(chi2) else COARSE
+        stage = self.fit(model, start, rough)
+        if stage.score.deviance > HOPELESS * pixels:
+            return stage
+        if rough > COARSE:
+            stage = self.fit(model, stage.values, COARSE)
         if not model.pump or model.pump_moves:
             return stage
         area = stage.values["pump_area_e"]
         if not area > PUMP_MOVES_SIGMAS * stage.sigma("pump_area_e"):
             return stage
-        return self.fit(replace(model, pump_moves=True), stage.values, coarse)
+        return self.fit(replace(model, pump_moves=True), stage.values, COARSE)
 
     def _earns(self, before: Stage, after: Stage) -> bool:
         """Whether a component saves enough; what is not clear is fitted to the end."""
@@ -223,7 +229,7 @@ class Stages:
     def _saved(self, before: Stage, after: Stage) -> tuple[float, float]:
         """Deviance saved, and that to save, in units of the misfit that stays."""
         freedom = int(np.sum(self.counts.good)) - len(after.model.names)
-        misfit = max(1.0, after.score.deviance / freedom)
+        misfit = min(max(1.0, after.score.deviance / freedom), HOPELESS)
         saved = before.score.deviance - after.score.deviance
         return saved, self.limits.likelihood_ratio * misfit
 
