@@ -202,10 +202,9 @@ class Stages:
 
     def _try(self, model: SpectrumModel, start: Values, chi2: float) -> Stage:
         """Fit well enough to choose by; a strong pump line may find its place."""
-        pixels = int(np.sum(self.counts.good))
         rough = max(COARSE, ROUGH_SHARE * chi2) if np.isfinite(chi2) else COARSE
         stage = self.fit(model, start, rough)
-        if stage.score.deviance > HOPELESS * pixels:
+        if self._hopeless(stage):
             return stage
         if rough > COARSE:
             stage = self.fit(model, stage.values, COARSE)
@@ -217,14 +216,17 @@ class Stages:
         return self.fit(replace(model, pump_moves=True), stage.values, COARSE)
 
     def _earns(self, before: Stage, after: Stage) -> bool:
-        """Whether a component saves enough; what is not clear is fitted to the end."""
+        """Whether a component saves enough; a close choice needs finished fits."""
         saved, needed = self._saved(before, after)
-        if saved < CLEAR * needed:
-            saved, needed = self._saved(
-                self.fit(before.model, before.values),
-                self.fit(after.model, after.values),
-            )
+        if saved < CLEAR * needed and self._hopeless(before):
+            before = self.fit(before.model, before.values, COARSE)
+            after = self.fit(after.model, after.values, COARSE)
+            saved, needed = self._saved(before, after)
         return saved > needed
+
+    def _hopeless(self, stage: Stage) -> bool:
+        """Whether a fit was given up before its end."""
+        return stage.score.deviance > HOPELESS * stage.score.mean.size
 
     def _saved(self, before: Stage, after: Stage) -> tuple[float, float]:
         """Deviance saved, and that to save, in units of the misfit that stays."""
