@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 console = Console(highlight=False)
 
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended, as shells have it."""
+
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of runs, figures, logs and state.", show_default=False),
@@ -50,18 +53,31 @@ TimeFactor = Annotated[
 
 def main() -> None:
     """Run the command; a bench error becomes one clear line and exit status 1."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[
-            RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
-        ],
-    )
     try:
         app()
     except BenchError as error:
         console.print(f"[bold red]{type(error).__name__}:[/] {error}", soft_wrap=True)
-        raise SystemExit(1) from error
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        console.print("interrupted; everything that was started is stopped")
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _log(settings: Settings) -> None:
+    """Warnings of the bench go to the terminal, everything also to a file."""
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(settings.log_dir / "session.log")
+    file.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[file])
+    terminal = RichHandler(
+        logging.WARNING,
+        Console(stderr=True),
+        show_time=False,
+        show_path=False,
+    )
+    logging.getLogger("triplet_bluesky").addHandler(terminal)
 
 
 @app.command()
@@ -90,6 +106,7 @@ def demo(
     from triplet_bluesky.demo import Options, run_demo  # noqa: PLC0415 - see `_lazy`
 
     settings = _settings(data_dir, sample, seed, time_factor)
+    _log(settings)
     run_demo(
         Options(settings=settings, json_file=json_file, keep_running=keep_running),
         console,
@@ -101,7 +118,9 @@ def shell(data_dir: DataDir = None) -> None:
     """Open an IPython session with the bench connected (after `triplet up`)."""
     from triplet_bluesky.startup import start_shell  # noqa: PLC0415 - see `_lazy`
 
-    start_shell(_settings(data_dir, None, None, None))
+    settings = _settings(data_dir, None, None, None)
+    _log(settings)
+    start_shell(settings)
 
 
 @app.command()

@@ -108,49 +108,54 @@ def _services(options: Options, console: Console) -> Iterator[Settings]:
 def _measure(settings: Settings, console: Console) -> dict[str, Any]:
     """Scan, store, read back and compare."""
     from triplet_bluesky import plans  # noqa: PLC0415 - after the EPICS environment
-    from triplet_bluesky.callbacks import LivePLE, ScanProgress, replay  # noqa: PLC0415
+    from triplet_bluesky.callbacks import ScanProgress  # noqa: PLC0415
     from triplet_bluesky.callbacks.plot import FigureFile  # noqa: PLC0415
     from triplet_bluesky.session import open_session  # noqa: PLC0415
-    from triplet_bluesky.storage.client import catalog  # noqa: PLC0415
-    from triplet_bluesky.storage.key import read_key  # noqa: PLC0415
-    from triplet_bluesky.storage.reading import documents, read_run  # noqa: PLC0415
 
-    session = open_session(settings)
-    console.print(f"[green]✓[/] connected to {settings.prefix}")
-    with console.status(f"laser on, sample to {TEMPERATURE_K:g} K ..."):
-        session.RE(plans.switch_on(session.bench, TEMPERATURE_K))
-    figure = FigureFile(session.ple, settings.data_dir / "figures")
-    session.watch(ScanProgress(session.ple, console))
-    session.watch(figure)
-    (uid,) = session.RE(
-        plans.ple(session.bench, **SCAN, order="interleaved", analyser="out")
-    )
-    live = session.ple.result
+    with open_session(settings) as session:
+        console.print(f"[green]✓[/] connected to {settings.prefix}")
+        with console.status(f"laser on, sample to {TEMPERATURE_K:g} K ..."):
+            session.run(plans.switch_on(session.bench, TEMPERATURE_K))
+        figure = FigureFile(session.ple, settings.data_dir / "figures")
+        session.watch(ScanProgress(session.ple, console))
+        session.watch(figure)
+        (uid,) = session.run(
+            plans.ple(session.bench, **SCAN, order="interleaved", analyser="out")
+        )
+        live = session.ple.result
     if live is None or not live.ok:
         why = "no point was measured" if live is None else live.assessment
         msg = f"run {uid}: the excitation curve has no maximum that can be given: {why}"
         raise BenchError(msg)
-    run = catalog(settings.tiled_uri, read_key(settings.api_key_file))[uid]
-    data = read_run(run)
-    again = LivePLE()
-    replay(documents(run), again)
-    if again.result is None or again.result.peak_mev != live.peak_mev:
-        stored = None if again.result is None else again.result.peak_mev
-        msg = f"run {uid}: {live.peak_mev} meV live, {stored} meV from the store"
+    stored = _read_back(settings, uid, console)
+    if stored.result.peak_mev != live.peak_mev:
+        msg = f"run {uid}: {live.peak_mev} meV live, {stored.result.peak_mev} stored"
         raise BenchError(msg)
-    sizes = ", ".join(f"{name} {size}" for name, size in data.sizes.items())
-    console.print(f"[green]✓[/] read back from Tiled ({sizes}): same result as live")
-    _show_result(again, console)
+    _show_result(stored.result, console)
     return {
         "run_uid": uid,
-        "tiled": {"uri": settings.tiled_uri, "container": "/"},
-        "results": _results(again),
+        "tiled": {"uri": settings.tiled_uri, "container": ""},
+        "results": _results(stored.result),
         "figure": str(figure.paths[0]),
     }
 
 
-def _results(analysis: Any) -> dict[str, dict[str, Any]]:
-    fit = analysis.result
+def _read_back(settings: Settings, uid: str, console: Console) -> Any:
+    """Read the run through a Tiled client of its own, and analyse it again."""
+    from triplet_bluesky.callbacks import LivePLE, replay  # noqa: PLC0415
+    from triplet_bluesky.storage.client import catalog  # noqa: PLC0415
+    from triplet_bluesky.storage.key import read_key  # noqa: PLC0415
+    from triplet_bluesky.storage.reading import documents, read_run  # noqa: PLC0415
+
+    run = catalog(settings.tiled_uri, read_key(settings.api_key_file))[uid]
+    sizes = ", ".join(f"{size} {name}" for name, size in read_run(run).sizes.items())
+    again = LivePLE()
+    replay(documents(run), again)
+    console.print(f"[green]✓[/] read back from Tiled ({sizes}) and analysed again")
+    return again
+
+
+def _results(fit: Any) -> dict[str, dict[str, Any]]:
     return {
         name: {"value": value, "sigma": sigma, "unit": "meV"}
         for name, value, sigma in (
@@ -160,8 +165,7 @@ def _results(analysis: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def _show_result(analysis: Any, console: Console) -> None:
-    fit = analysis.result
+def _show_result(fit: Any, console: Console) -> None:
     table = Table(
         title="Excitation of the stimulated emission, 4 K", title_justify="left"
     )
@@ -186,7 +190,7 @@ def _say_where(
 ) -> None:
     """Tell where everything is and how to look at it."""
     where = settings.data_dir
-    option = f" --data-dir {where}" if where != load_default_dir() else ""
+    option = f" --data-dir {where}" if where != Settings().data_dir else ""
     lines = [
         f"run     {outcome['run_uid']}  ({outcome['seconds']:.0f} s in all)",
         f"figure  {outcome['figure']} (and .pdf)",
@@ -200,8 +204,3 @@ def _say_where(
     lines.append(f"  triplet shell{option}      then: cat['{outcome['run_uid'][:8]}']")
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
-
-
-def load_default_dir() -> Path:
-    """Give the folder that is used when none is named."""
-    return Settings().data_dir

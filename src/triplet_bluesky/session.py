@@ -4,15 +4,18 @@ Channel Access reads its environment when ophyd is first imported, so whoever im
 this module sets it before (`triplet_bluesky.services.epics_environment`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from bluesky import RunEngine
+from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 from bluesky_tiled_plugins import CatalogOfBlueskyRuns
 
 from triplet_bluesky.callbacks import FitRecorder, LivePLE, isolated
 from triplet_bluesky.devices import Bench
+from triplet_bluesky.errors import BenchError, PlanError
 from triplet_bluesky.settings import Settings
 from triplet_bluesky.storage.client import catalog
 from triplet_bluesky.storage.key import read_key
@@ -51,9 +54,41 @@ class Session:
         """
         return self.RE.subscribe(isolated(callback))
 
+    def run(self, plan: MsgGenerator[Any]) -> tuple[str, ...]:
+        """Run a plan where nobody is there to resume it: Ctrl-C ends it.
 
-def open_session(settings: Settings, *, connect_timeout: float = 10.0) -> Session:
-    """Connect to a bench and its store.
+        Parameters
+        ----------
+        plan
+            What to do.
+
+        Returns
+        -------
+        :
+            The uids of its runs.
+
+        Raises
+        ------
+        BenchError
+            If an instrument failed, with what it said.
+        PlanError
+            If it was interrupted; the run is closed and stored then.
+        """
+        try:
+            return self.RE(plan)
+        except FailedStatus as error:
+            raise _said(error) from error
+        except RunEngineInterrupted:
+            self.RE.abort(reason="interrupted by the user")
+            msg = "interrupted: the run is closed, and what was measured is stored"
+            raise PlanError(msg) from None
+
+
+@contextmanager
+def open_session(
+    settings: Settings, *, connect_timeout: float = 10.0
+) -> Generator[Session]:
+    """Connect to a bench and its store, for the duration of a block.
 
     Parameters
     ----------
@@ -62,8 +97,8 @@ def open_session(settings: Settings, *, connect_timeout: float = 10.0) -> Sessio
     connect_timeout
         Longest time for all PVs together to connect, in s.
 
-    Returns
-    -------
+    Yields
+    ------
     :
         The session; the store is the first subscriber of its RunEngine.
 
@@ -76,13 +111,26 @@ def open_session(settings: Settings, *, connect_timeout: float = 10.0) -> Sessio
     """
     cat = catalog(settings.tiled_uri, read_key(settings.api_key_file))
     bench = Bench.from_prefix(settings.prefix)
-    bench.connect(connect_timeout)
-    analysis = LivePLE()
-    engine = RunEngine({"scan_id": _last_scan_id(cat), "prefix": settings.prefix})
-    engine.subscribe(RunWriter(cat, batch_size=settings.batch_size))
-    engine.subscribe(isolated(analysis))
-    engine.preprocessors.append(FitRecorder(analysis))
-    return Session(settings=settings, RE=engine, bench=bench, cat=cat, ple=analysis)
+    try:
+        bench.connect(connect_timeout)
+        analysis = LivePLE()
+        engine = RunEngine({"scan_id": _last_scan_id(cat), "prefix": settings.prefix})
+        engine.subscribe(RunWriter(cat, batch_size=settings.batch_size))
+        engine.subscribe(isolated(analysis))
+        engine.preprocessors.append(FitRecorder(analysis))
+        yield Session(settings=settings, RE=engine, bench=bench, cat=cat, ple=analysis)
+    finally:
+        bench.disconnect()
+
+
+def _said(error: FailedStatus) -> BenchError:
+    """Give what the instrument said, which Bluesky has put behind its own error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BenchError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return BenchError(str(error))
 
 
 def _last_scan_id(cat: CatalogOfBlueskyRuns) -> int:

@@ -3,7 +3,8 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from triplet_bluesky.settings import Settings
@@ -51,7 +52,8 @@ def bound(plan: Callable[..., Any], bench: Any) -> Callable[..., Any]:
     return wrapped
 
 
-def namespace(settings: Settings) -> dict[str, Any]:
+@contextmanager
+def namespace(settings: Settings) -> Generator[dict[str, Any]]:
     """Assemble a session and give the names that a person types.
 
     Parameters
@@ -59,8 +61,8 @@ def namespace(settings: Settings) -> dict[str, Any]:
     settings
         Of the session.
 
-    Returns
-    -------
+    Yields
+    ------
     :
         Names and what they stand for.
     """
@@ -80,27 +82,30 @@ def namespace(settings: Settings) -> dict[str, Any]:
     from triplet_bluesky.session import open_session  # noqa: PLC0415
     from triplet_bluesky.storage.reading import documents, read_run  # noqa: PLC0415
 
-    session = open_session(settings)
-    figure = FigureFile(session.ple, settings.data_dir / "figures")
-    session.watch(ScanProgress(session.ple))
-    session.watch(figure)
-    return {
-        "session": session,
-        "RE": session.RE,
-        "bench": session.bench,
-        "cat": session.cat,
-        "analysis": session.ple,
-        "figure": figure,
-        **{device.name: device for device in session.bench.devices()},
-        **{name: bound(getattr(plans, name), session.bench) for name in plans.__all__},
-        "bps": bps,
-        "bp": bp,
-        "bpp": bpp,
-        "units": units,
-        "read_run": read_run,
-        "documents": documents,
-        "replay": replay,
-    }
+    with open_session(settings) as session:
+        figure = FigureFile(session.ple, settings.data_dir / "figures")
+        session.watch(ScanProgress(session.ple))
+        session.watch(figure)
+        yield {
+            "session": session,
+            "RE": session.RE,
+            "bench": session.bench,
+            "cat": session.cat,
+            "analysis": session.ple,
+            "figure": figure,
+            **{device.name: device for device in session.bench.devices()},
+            **{
+                name: bound(getattr(plans, name), session.bench)
+                for name in plans.__all__
+            },
+            "bps": bps,
+            "bp": bp,
+            "bpp": bpp,
+            "units": units,
+            "read_run": read_run,
+            "documents": documents,
+            "replay": replay,
+        }
 
 
 def start_shell(settings: Settings) -> None:
@@ -113,13 +118,13 @@ def start_shell(settings: Settings) -> None:
     """
     from IPython.terminal.embed import InteractiveShellEmbed  # noqa: PLC0415
 
-    names = namespace(settings)
-    from bluesky.magics import BlueskyMagics  # noqa: PLC0415
+    with namespace(settings) as names:
+        from bluesky.magics import BlueskyMagics  # noqa: PLC0415
 
-    from triplet_bluesky import plans  # noqa: PLC0415
+        from triplet_bluesky import plans  # noqa: PLC0415
 
-    devices = ", ".join(device.name for device in names["bench"].devices())
-    banner = BANNER.format(devices=devices, plans=", ".join(plans.__all__))
-    ipython = InteractiveShellEmbed(banner1=banner, user_ns=names)
-    ipython.register_magics(BlueskyMagics)
-    ipython()
+        devices = ", ".join(device.name for device in names["bench"].devices())
+        banner = BANNER.format(devices=devices, plans=", ".join(plans.__all__))
+        ipython = InteractiveShellEmbed(banner1=banner, user_ns=names)
+        ipython.register_magics(BlueskyMagics)
+        ipython()

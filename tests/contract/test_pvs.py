@@ -37,7 +37,7 @@ SPARE = {
 
 
 def signals(cls, prefix):
-    """Suffix, signal class and owner of every PV of a device class, without a socket."""
+    """Suffix, component and owner of every PV of a device class, without a socket."""
     for name in cls.component_names:
         component = getattr(cls, name)
         suffix = prefix + (component.suffix or "")

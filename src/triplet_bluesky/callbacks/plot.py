@@ -45,13 +45,16 @@ WIDTH_IN, HEIGHT_IN = 7.1, 6.4
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 """Colours that the colour-blind tell apart (Okabe and Ito, 2008)."""
 
+LOG_SPAN = 1e-5
+"""Lowest shown rate of the decomposed spectrum, as a share of its highest."""
+
 SCREEN_DPI, PRINT_DPI = 110, 300
 """Dots per inch while the scan runs and of the final figure."""
 
 HALF_WINDOW_NM = 13.0
 """Half width of the shown emission window, in nm."""
 
-WATERFALL_SPAN = 6.0
+WATERFALL_SPAN = 5.0
 """Height of the strongest spectrum in the waterfall, in rows."""
 
 
@@ -67,15 +70,12 @@ def draw_ple(figure: Figure, view: PLEView) -> None:
     """
     with rc_context(STYLE):
         figure.clear()
-        grid = figure.add_gridspec(
-            4, 2, width_ratios=(1, 1.15), height_ratios=(1.35, 0.9, 1.1, 0.35)
-        )
+        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+        upper, lower = right.subfigures(2, 1, height_ratios=(1.45, 1))
         points = sorted(view.points, key=lambda p: p.conditions.pump_nm)
-        waterfall = figure.add_subplot(grid[:, 0])
-        excitation = figure.add_subplot(grid[0, 1])
-        position = figure.add_subplot(grid[1, 1], sharex=excitation)
-        spectrum = figure.add_subplot(grid[2, 1])
-        residual = figure.add_subplot(grid[3, 1], sharex=spectrum)
+        waterfall = left.add_subplot()
+        excitation, position = upper.subplots(2, 1, sharex=True, height_ratios=(1.6, 1))
+        spectrum, residual = lower.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         if points:
             _waterfall(waterfall, points)
             _excitation(excitation, view)
@@ -108,13 +108,38 @@ def _waterfall(axes: Axes, points: list[Point]) -> None:
             color=colours[row],
         )
     axes.set_xlim(*window)
-    axes.set_ylim(-0.4, len(points) - 1 + WATERFALL_SPAN * 1.08)
+    top = max(
+        row + WATERFALL_SPAN * float(np.nanmax(rate)) / highest
+        for row, (_, rate) in enumerate(shown)
+    )
+    axes.set_ylim(-0.4, top + 0.06 * (top + 1))
     axes.set_yticks([])
     axes.set_xlabel("Emission wavelength (nm, vacuum)")
     axes.set_ylabel("Emission rate (offset for clarity)")
-    axes.set_title("a  emission spectra, pump wavelength (nm) at the right")
-    axes.plot([], [], " ", label=f"strongest pixel {highest:.3g} e$^-$ s$^{{-1}}$")
-    axes.legend(loc="upper left")
+    axes.set_title("a  emission spectra")
+    axes.text(
+        0.985,
+        0.988,
+        "pump (nm)",
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        fontsize=6,
+    )
+    axes.text(
+        0.02,
+        0.988,
+        f"highest: {_power_of_ten(highest)} e$^-$ s$^{{-1}}$ per pixel",
+        transform=axes.transAxes,
+        va="top",
+        fontsize=6.5,
+    )
+
+
+def _power_of_ten(value: float) -> str:
+    """Write a number with three digits as a mantissa and a power of ten."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa} $\\times$ 10$^{{{int(exponent)}}}$"
 
 
 def _excitation(axes: Axes, view: PLEView) -> None:
@@ -162,7 +187,7 @@ def _excitation(axes: Axes, view: PLEView) -> None:
             label=f"maximum {result.peak_mev:.2f} ± {sigma:.2f} meV",
         )
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.legend(loc="best")
+    axes.legend(loc="upper right")
     top = axes.secondary_xaxis("top", functions=(_reciprocal, _reciprocal))
     top.set_xlabel("Pump wavelength (nm, vacuum)", fontsize=7)
     axes.tick_params(top=False)
@@ -194,7 +219,7 @@ def _position(axes: Axes, points: list[Point]) -> None:
             capsize=1.5,
         )
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.set_title("c  strongest stimulated line")
+    axes.set_title("c  energy of the strongest stimulated line")
     axes.set_ylabel("Line energy\n(meV)")
     axes.set_xlabel("Pump photon energy (meV)")
 
@@ -229,7 +254,9 @@ def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
     centre = _emission_nm(points)
     axes.set_xlim(centre - HALF_WINDOW_NM, centre + HALF_WINDOW_NM)
     axes.set_ylabel("Rate per pixel\n(e$^-$ s$^{-1}$)")
-    axes.ticklabel_format(axis="y", scilimits=(0, 3), useMathText=True)
+    axes.set_yscale("log")
+    highest = float(np.nanmax(rate))
+    axes.set_ylim(LOG_SPAN * highest, 4 * highest)
     axes.tick_params(labelbottom=False)
     axes.set_title("d  strongest spectrum, decomposed")
     axes.legend(loc="upper right")

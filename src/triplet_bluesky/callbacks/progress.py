@@ -51,6 +51,7 @@ class ScanProgress(DocumentRouter):
             TimeRemainingColumn(),
             TextColumn("{task.fields[live]}"),
             console=self.console,
+            disable=not self.console.is_terminal,
         )
         self._task = self._progress.add_task(
             str(doc.get("plan_name", "scan")), total=doc.get("num_points"), live=""

@@ -23,7 +23,7 @@ class Rotator(Axis):
     setpoint = Cpt(EpicsSignal, ".VAL", kind="normal")
     readback = Cpt(EpicsSignalRO, ".RBV", kind="hinted")
     velocity = Cpt(EpicsSignal, ".VELO", kind="config")
-    offset = Cpt(EpicsSignal, ".OFF", kind="config")
+    offset = Cpt(EpicsSignalRO, ".OFF", kind="config")
     done_moving = Cpt(EpicsSignalRO, ".DMOV", kind="omitted")
     stop_record = Cpt(EpicsSignal, ".STOP", kind="omitted")
 

@@ -113,6 +113,11 @@ class Bench:
             raise ConnectError(msg)
         self.power_control.repetition_rate.put(float(self.laser.repetition_rate.get()))
 
+    def disconnect(self) -> None:
+        """Give all PVs up, so that their IOC can go without an alarm here."""
+        for device in self.devices():
+            device.destroy()
+
     def _epics_signals(self) -> Iterator[EpicsSignalBase]:
         for device in self.devices():
             for walk in device.walk_signals(include_lazy=True):

@@ -7,7 +7,7 @@ from typing import Any
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO
 
-from triplet_bluesky.devices.operation import label, put_and_complete, read_fresh
+from triplet_bluesky.devices.operation import label, read_fresh
 from triplet_bluesky.devices.settable import Axis, Parameter
 from triplet_bluesky.errors import MoveError
 
@@ -49,13 +49,16 @@ class SampleTemperature(Axis):
         MoveError
             If it is not stable in time, or stable somewhere else.
         """
-        put_and_complete(self.setpoint, value, 10.0)
+        self.command(value)
         if not self.agrees(value, read_fresh(self.setpoint)):
             msg = f"{label(self)}: asked for {value} K, refused{self._reason()}"
             raise MoveError(msg)
         deadline = time.monotonic() + self.timeout
         pause = threading.Event()
         while read_fresh(self.stable) != "Yes":
+            if self._stopped.is_set():
+                msg = f"{label(self)}: stopped on the way to {value} K"
+                raise MoveError(msg)
             if time.monotonic() > deadline:
                 msg = (
                     f"{label(self)}: asked for {value} K, at "

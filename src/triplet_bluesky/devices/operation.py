@@ -19,7 +19,14 @@ from ophyd.utils import DisconnectedError
 
 from triplet_bluesky.errors import BenchError, ConnectError, DeviceError, MoveError
 
-__all__ = ["label", "put_and_complete", "read_fresh", "run_operation"]
+__all__ = [
+    "await_completion",
+    "issue",
+    "label",
+    "put_and_complete",
+    "read_fresh",
+    "run_operation",
+]
 
 CONNECTION_CHECK_S = 0.05
 """Seconds between looks at the connection while a completion is awaited."""
@@ -83,6 +90,65 @@ def run_operation(device: Device, work: Callable[[], None]) -> DeviceStatus:
     return status
 
 
+def issue(signal: EpicsSignal, value: float | str) -> threading.Event:
+    """Put a value without waiting.
+
+    Parameters
+    ----------
+    signal
+        Where to put.
+    value
+        What to put, in the unit of the PV.
+
+    Returns
+    -------
+    :
+        Set when the IOC has processed the put.
+    """
+    done = threading.Event()
+    signal.put(value, use_complete=True, callback=lambda **_: done.set())
+    return done
+
+
+def await_completion(
+    signal: EpicsSignal, done: threading.Event, value: float | str, timeout: float
+) -> None:
+    """Wait until the IOC has processed a put.
+
+    Parameters
+    ----------
+    signal
+        Where it was put.
+    done
+        What `issue` gave.
+    value
+        What was put, for the message of an error.
+    timeout
+        Longest time to wait, in seconds.
+
+    Raises
+    ------
+    ConnectError
+        If the IOC goes away while it works.
+    MoveError
+        If the IOC does not report completion in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not done.wait(CONNECTION_CHECK_S):
+        if not signal.connected:
+            msg = (
+                f"{label(signal)}: lost the connection to {signal.setpoint_pvname} "
+                f"while it was going to {value}; is the IOC running?"
+            )
+            raise ConnectError(msg)
+        if time.monotonic() > deadline:
+            msg = (
+                f"{label(signal)}: {signal.setpoint_pvname} did not complete the put "
+                f"of {value} within {timeout:g} s"
+            )
+            raise MoveError(msg)
+
+
 def put_and_complete(signal: EpicsSignal, value: float | str, timeout: float) -> None:
     """Put a value and wait until the IOC has processed it.
 
@@ -102,22 +168,7 @@ def put_and_complete(signal: EpicsSignal, value: float | str, timeout: float) ->
     MoveError
         If the IOC does not report completion in time.
     """
-    done = threading.Event()
-    signal.put(value, use_complete=True, callback=lambda **_: done.set())
-    deadline = time.monotonic() + timeout
-    while not done.wait(CONNECTION_CHECK_S):
-        if not signal.connected:
-            msg = (
-                f"{label(signal)}: lost the connection to {signal.setpoint_pvname} "
-                f"while it was going to {value}; is the IOC running?"
-            )
-            raise ConnectError(msg)
-        if time.monotonic() > deadline:
-            msg = (
-                f"{label(signal)}: {signal.setpoint_pvname} did not complete the put "
-                f"of {value} within {timeout:g} s"
-            )
-            raise MoveError(msg)
+    await_completion(signal, issue(signal, value), value, timeout)
 
 
 def read_fresh(signal: EpicsSignalBase) -> Any:

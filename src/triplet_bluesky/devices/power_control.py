@@ -114,6 +114,7 @@ class DoseView(Device):
         if not (math.isfinite(value) and value > 0):
             msg = f"{label(self)}: got {value} {self.egu}, expected a positive number"
             raise MoveError(msg)
+        self.control.attenuator.forget_stop()
         return run_operation(self, lambda: self.control.reach(self, value))
 
     def stop(self, *, success: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What everything settable has in common: put, complete, read back, compare."""
 
 import math
+import threading
 from abc import abstractmethod
 from typing import Any
 
@@ -11,8 +12,9 @@ from ophyd.status import DeviceStatus
 from ophyd.utils.epics_pvs import AlarmSeverity
 
 from triplet_bluesky.devices.operation import (
+    await_completion,
+    issue,
     label,
-    put_and_complete,
     read_fresh,
     run_operation,
 )
@@ -38,6 +40,8 @@ class Settable(Device):
     def __init__(self, prefix: str, *, timeout: float = 120.0, **kwargs: Any) -> None:
         super().__init__(prefix, **kwargs)
         self.timeout = timeout
+        self._stopped = threading.Event()
+        self._issuing = threading.Lock()
         self.readback.name = self.name
 
     @property
@@ -88,7 +92,12 @@ class Settable(Device):
             If the value is not possible; nothing has moved then.
         """
         self.check_value(value)
+        self.forget_stop()
         return run_operation(self, lambda: self.go(value))
+
+    def forget_stop(self) -> None:
+        """Let `go` move again after a stop."""
+        self._stopped.clear()
 
     def go(self, value: Any) -> None:
         """Put, wait for completion and verify; blocks (see `set` for the status).
@@ -103,7 +112,7 @@ class Settable(Device):
         MoveError
             If the read-back does not agree after completion, with the IOC's reason.
         """
-        put_and_complete(self.setpoint, value, self.timeout)
+        self.command(value)
         readback = read_fresh(self.readback)
         if not self.agrees(value, readback):
             msg = (
@@ -118,6 +127,26 @@ class Settable(Device):
                 f"{readback}{self._reason()}"
             )
             raise MoveError(msg)
+
+    def command(self, value: Any) -> None:
+        """Put the set point and wait for completion, unless stopped before; blocks.
+
+        Parameters
+        ----------
+        value
+            The target, in the unit of the set point.
+
+        Raises
+        ------
+        MoveError
+            If `stop` came first: a stop that overtakes its move must not be lost.
+        """
+        with self._issuing:
+            if self._stopped.is_set():
+                msg = f"{label(self)}: stopped before it went to {value}"
+                raise MoveError(msg)
+            done = issue(self.setpoint, value)
+        await_completion(self.setpoint, done, value, self.timeout)
 
     def read_configuration(self) -> OrderedDictType:
         """Read what is recorded once; the value itself if it is configuration."""
@@ -136,6 +165,8 @@ class Settable(Device):
     def stop(self, *, success: bool = False) -> None:
         """Stop the motion where it is; the IOC then completes, away from the target."""
         super().stop(success=success)
+        with self._issuing:
+            self._stopped.set()
         stop_motion = getattr(self.parent, "stop_motion", None)
         if stop_motion is not None and stop_motion.connected:
             stop_motion.put(1)

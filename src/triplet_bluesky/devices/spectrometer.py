@@ -3,7 +3,7 @@
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignal, EpicsSignalRO
+from ophyd import Device, EpicsSignalRO
 
 from triplet_bluesky.devices.settable import Axis, Choice
 
@@ -41,6 +41,6 @@ class Spectrometer(Device):
     grating = Cpt(Choice, "Grating", kind="config")
     slit = Cpt(Axis, "SlitSize1", tolerance=0.5, kind="config")
     resolution = Cpt(EpicsSignalRO, "Resolution_RBV", kind="config")
-    shortest = Cpt(EpicsSignal, "MinWavelength", kind="omitted")
-    longest = Cpt(EpicsSignal, "MaxWavelength", kind="omitted")
+    shortest = Cpt(EpicsSignalRO, "MinWavelength", kind="omitted")
+    longest = Cpt(EpicsSignalRO, "MaxWavelength", kind="omitted")
     last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
