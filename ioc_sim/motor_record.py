@@ -249,13 +249,15 @@ class MotorRecord(Part):
             await self.val.post(self.rbv.value)
 
     async def _set_limits(self, low: float, high: float) -> None:
-        await self.llm.post(low)
-        await self.hlm.post(high)
         for channel in (self.val, self.rbv):
+            # Not published: ophyd would take the monitor's old limits for new ones.
             await channel.write_metadata(
+                publish=False,
                 lower_ctrl_limit=low,
                 upper_ctrl_limit=high,
                 lower_disp_limit=low,
                 upper_disp_limit=high,
                 units=self._settings.units,
             )
+        await self.llm.post(low)
+        await self.hlm.post(high)
