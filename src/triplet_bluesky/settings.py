@@ -50,7 +50,7 @@ class Settings(BaseModel):
     )
     """Where runs, logs and the state of the background services are kept."""
 
-    batch_size: int = Field(default=1, ge=1, le=10000)
+    batch_size: int = Field(default=10, ge=1, le=10000)
     """Events that the writer gathers before it sends them to Tiled."""
 
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -245,7 +245,7 @@ def test_a_run_can_be_followed_while_it_is_measured(store, RE):
     subscription = subscribe_to_streams(
         store, seen.append, streams={"primary": None}, max_size=20_000_000
     )
-    RE.subscribe(RunWriter(store))
+    RE.subscribe(RunWriter(store, batch_size=1))
 
     RE(measure(Bench(), 3))
 
@@ -412,7 +412,7 @@ def between(point):
 
 RE = RunEngine({}, context_managers=[])
 RE.subscribe(lambda _, doc: print("uid", doc["uid"], flush=True), "start")
-RE.subscribe(RunWriter(catalog(uri, read_key(Path(key_file)))))
+RE.subscribe(RunWriter(catalog(uri, read_key(Path(key_file))), batch_size=1))
 try:
     RE(measure(Bench(), 5, between=between))
 except Exception as error:
@@ -420,7 +420,9 @@ except Exception as error:
 """
 
 
-def test_killed_server_ends_the_run_with_a_message(make_settings, monkeypatch, request):
+def test_killed_server_ends_the_run_with_a_message(
+    make_settings, connect, monkeypatch, request
+):
     settings = make_settings()
     service = tiled_service(settings)
     up([service], settings.state_dir)

@@ -74,11 +74,12 @@ class RunWriter:
         Where runs go, from `triplet_bluesky.storage.catalog`.
     batch_size
         Events that are gathered before they are sent. With 1 each event can be read as
-        soon as it is measured, for some tens of milliseconds each; the rest of a batch
-        is lost when this process is killed.
+        soon as it is measured, but costs several requests in the RunEngine's thread;
+        of a larger batch, the events not yet sent are lost when this process is killed.
+        Closing the run sends the rest.
     """
 
-    def __init__(self, catalog: CatalogOfBlueskyRuns, *, batch_size: int = 1) -> None:
+    def __init__(self, catalog: CatalogOfBlueskyRuns, *, batch_size: int = 10) -> None:
         self._writer = TiledWriter(
             catalog,
             normalizer=CastingNormalizer,
