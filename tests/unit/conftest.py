@@ -39,7 +39,7 @@ class FakeSetting:
     def get(self):
         return self.position
 
-    def stop(self, *, success=False):
+    def stop(self, *, success=False):  # noqa: ARG002 - the signature of ophyd
         self.log.append((self.name, "stop"))
 
     def read(self):
@@ -99,7 +99,7 @@ class FakeControl(FakeDevice):
 
 
 class FakeCCD(FakeDevice):
-    """Camera that sees ``self.rate`` ADU per second in its middle when there is light."""
+    """Camera that sees ``self.rate`` ADU per second in its middle in the light."""
 
     saturation = 65535
 
