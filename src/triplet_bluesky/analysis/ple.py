@@ -154,7 +154,7 @@ class PLECurve:
     def usable(self) -> BoolArray:
         """Points that are finite, with a sigma above zero, and not masked."""
         finite = np.isfinite(self.energy_mev) & np.isfinite(self.value)
-        finite &= np.isfinite(self.sigma) & (np.nan_to_num(self.sigma) > 0)
+        finite &= (self.signal_sigma >= 0) & (self.sigma > 0) & np.isfinite(self.sigma)
         return finite if self.mask is None else finite & self.mask
 
 

@@ -48,6 +48,8 @@ SEED_DISTANCES = (1.5, 2.5)
 LOWER = np.array([0.0, -0.1, 0.02, 0.0, 0.01, 0.01, -20.0, -2.0])
 UPPER = np.array([20.0, 1.1, 1.0, 20.0, 3.0, 2.0, 20.0, 2.0])
 """Limits of the parameters, in units of the greatest value and of the range."""
+MAX_EVALUATIONS = 200
+"""Evaluations before a fit is given up; a good start needs about fifteen."""
 DENSITY_AT_ZERO = 1 / np.sqrt(2 * np.pi)
 
 
@@ -203,7 +205,7 @@ def fit_excitation(
         jac=jacobian,
         bounds=(LOWER, UPPER),
         x_scale="jac",
-        max_nfev=200,
+        max_nfev=MAX_EVALUATIONS,
     )
     best: FloatArray = solved.x
     whole = jacobian(best)

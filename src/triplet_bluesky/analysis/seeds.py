@@ -149,8 +149,6 @@ def line_candidates(
     found = []
     for _ in range(number):
         top = int(np.argmax(best))
-        if not best[top] > 0:
-            break
         found.append((top, float(width[top])))
         reach = int(np.ceil(width[top]))
         best[max(top - reach, 0) : top + reach + 1] = -np.inf

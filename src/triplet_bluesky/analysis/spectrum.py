@@ -330,12 +330,12 @@ class _Result:
         unknown = np.isnan(np.diag(score.covariance)) & ~at_limit
         if not score.converged or np.any(unknown):
             return SpectrumAssessment.NOT_CONVERGED
-        if np.any(at_limit):
-            return SpectrumAssessment.AT_LIMIT
         if score.deviance > POOR_DEVIANCE * score.mean.size:
             return SpectrumAssessment.POOR_FIT
         if self.pump_masks(lines):
             return SpectrumAssessment.PUMP_MASKS_SE
+        if np.any(at_limit):
+            return SpectrumAssessment.AT_LIMIT
         return SpectrumAssessment.OK
 
     def pump_masks(self, lines: tuple[Line, ...]) -> bool:

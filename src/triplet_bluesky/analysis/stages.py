@@ -25,8 +25,6 @@ PUMP_FREE = 0.02
 """Share of the pump's maximum below which a pixel is beside the pump line."""
 COARSE = 1.0
 """Tolerance, in deviance, of the fits that only choose the model."""
-CLEAR = 4.0
-"""Times the deviance needed from which a choice needs no better fits."""
 ROUGH_SHARE = 0.02
 """Tolerance of the first of them, as a share of the misfit at the start."""
 HOPELESS = 30.0
@@ -163,7 +161,7 @@ class Stages:
             return self.fit(null.model, null.values)
         for number in range(1, self.limits.max_lines + 1):
             trial = self._with_lines(stage, number)
-            if trial is None or not self._earns(stage, trial):
+            if not self._earns(stage, trial):
                 break
             stage = trial
         return self.fit(stage.model, stage.values)
@@ -202,12 +200,11 @@ class Stages:
 
     def _try(self, model: SpectrumModel, start: Values, chi2: float) -> Stage:
         """Fit well enough to choose by; a strong pump line may find its place."""
-        rough = max(COARSE, ROUGH_SHARE * chi2) if np.isfinite(chi2) else COARSE
+        rough = ROUGH_SHARE * chi2 if np.isfinite(chi2) else COARSE
         stage = self.fit(model, start, rough)
         if self._hopeless(stage):
             return stage
-        if rough > COARSE:
-            stage = self.fit(model, stage.values, COARSE)
+        stage = self.fit(model, stage.values, COARSE)
         if not model.pump or model.pump_moves:
             return stage
         area = stage.values["pump_area_e"]
@@ -216,24 +213,15 @@ class Stages:
         return self.fit(replace(model, pump_moves=True), stage.values, COARSE)
 
     def _earns(self, before: Stage, after: Stage) -> bool:
-        """Whether a component saves enough; a close choice needs finished fits."""
-        saved, needed = self._saved(before, after)
-        if saved < CLEAR * needed and self._hopeless(before):
-            before = self.fit(before.model, before.values, COARSE)
-            after = self.fit(after.model, after.values, COARSE)
-            saved, needed = self._saved(before, after)
-        return saved > needed
-
-    def _hopeless(self, stage: Stage) -> bool:
-        """Whether a fit was given up before its end."""
-        return stage.score.deviance > HOPELESS * stage.score.mean.size
-
-    def _saved(self, before: Stage, after: Stage) -> tuple[float, float]:
-        """Deviance saved, and that to save, in units of the misfit that stays."""
-        freedom = int(np.sum(self.counts.good)) - len(after.model.names)
+        """Whether a component saves enough, in units of the misfit that stays."""
+        freedom = after.score.mean.size - len(after.model.names)
         misfit = min(max(1.0, after.score.deviance / freedom), HOPELESS)
         saved = before.score.deviance - after.score.deviance
-        return saved, self.limits.likelihood_ratio * misfit
+        return saved > self.limits.likelihood_ratio * misfit
+
+    def _hopeless(self, stage: Stage) -> bool:
+        """Whether a model is too wrong for its fit to be worth an end."""
+        return stage.score.deviance > HOPELESS * stage.score.mean.size
 
     def _seed(self) -> Values:
         """Guess the band from the counts beside the pump line."""
@@ -272,14 +260,12 @@ class Stages:
         positive = {name: max(value, 1.0) for name, value in areas.items()}
         return shapes | found | positive, chi2
 
-    def _with_lines(self, stage: Stage, number: int) -> Stage | None:
+    def _with_lines(self, stage: Stage, number: int) -> Stage:
         """Fit one line more than the stage has, from the best of several starts."""
         model = replace(stage.model, lines=number)
         starts = [
             self._start(model, shapes) for shapes in self._line_starts(stage, number)
         ]
-        if not starts:
-            return None
         best = min(range(len(starts)), key=lambda at: starts[at][1])
         return self._try(model, *starts[best])
 
@@ -301,12 +287,9 @@ class Stages:
         least, most = self.limits.line_fwhm_mev
         starts = []
         for base, lines in tries:
-            if len(lines) == number:
-                fwhm = min(max(min(w for _, w in lines), 1.05 * least), 0.9 * most)
-                centres = {
-                    f"line{n}_center_mev": c for n, (c, _) in enumerate(lines, 1)
-                }
-                starts.append(base | centres | {"line_fwhm_mev": fwhm})
+            fwhm = min(max(min(w for _, w in lines), 1.05 * least), 0.9 * most)
+            centres = {f"line{n}_center_mev": c for n, (c, _) in enumerate(lines, 1)}
+            starts.append(base | centres | {"line_fwhm_mev": fwhm})
         return starts
 
     def _candidates(self, model: SpectrumModel, values: Values, number: int) -> Lines:

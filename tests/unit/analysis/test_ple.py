@@ -1,0 +1,298 @@
+"""Excitation curves of a lasing crystal, computed here from its rate balance."""
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+from triplet_bluesky.analysis import (
+    PEAK_DEFINITION,
+    PLEAssessment,
+    PLECurve,
+    fit_ple,
+)
+from triplet_bluesky.errors import FitError
+from triplet_bluesky.units import Medium, vacuum_to_air_nm
+
+HC_MEV_NM = 1239841.984
+EXCITON, WIDTH, ONSET, SOFTNESS, STRENGTH = 2352.0, 10.2, 19.0, 12.0, 2.2  # meV, ratio
+COOLING, PHONON = 0.911, 19.0  # kept per phonon; meV
+PUMP_NM = 1.8
+
+
+def photons(power_uw, wavelength_nm):
+    return power_uw * 1e-6 * wavelength_nm / (HC_MEV_NM * 1.602176634e-22 * 78e6)
+
+
+def feed(energy, flux, exciton, limit):
+    pump = PUMP_NM * energy**2 / HC_MEV_NM / 2.3548
+    width = np.hypot(WIDTH, pump)
+    line = STRENGTH * WIDTH / width * np.exp(-(((energy - exciton) / width) ** 2) / 2)
+    hot = (1 + erf((energy - exciton - ONSET) / (np.sqrt(2) * SOFTNESS))) / 2 * flux
+    excess = np.maximum(energy - exciton, 0)
+    kept = COOLING ** (excess / PHONON) * (1 + (hot * excess / limit) ** 6) ** (-1 / 6)
+    return line * flux + kept * hot, hot * excess
+
+
+def emission(energy, exciton=EXCITON, power_uw=50.0):
+    """Stimulated light per shot, in thresholds, at one photon number."""
+    off = HC_MEV_NM / 495.0
+    limit = feed(off, photons(45.5, 495.0), exciton, np.inf)[1]
+    threshold = feed(off, photons(15.45, 495.0), exciton, limit)[0]
+    x = feed(energy, photons(power_uw, 526.0), exciton, limit)[0] / threshold
+    quick = ((x - 1) + np.sqrt((x - 1) ** 2 + 4e-3 * x)) / 2
+    return quick - (x - quick) * 0.125 * np.log1p(quick)
+
+
+def true_peak(exciton=EXCITON):
+    fine = np.linspace(exciton - 20, exciton + 20, 40_001)
+    return fine[np.argmax(emission(fine, exciton))]
+
+
+def measure(seed, points, noise, exciton=EXCITON):
+    rng = np.random.default_rng(seed)
+    nm = np.linspace(505.0, 530.0, points)
+    dose = 1e6 * (1 + 0.05 * rng.normal(size=points))
+    signal = 1e-4 * emission(HC_MEV_NM / nm, exciton) * dose
+    measured = dose * (1 + noise * rng.normal(size=points))
+    sigma = 0.002 * signal
+    return PLECurve.from_wavelengths(
+        nm,
+        signal + sigma * rng.normal(size=points),
+        sigma,
+        measured,
+        photons_sigma=noise * measured,
+        bandwidth_nm=PUMP_NM,
+    )
+
+
+@pytest.mark.parametrize("shift", [0.0, -7.0, 5.0])
+@pytest.mark.parametrize("points", [13, 19, 27])
+@pytest.mark.parametrize("noise", [0.005, 0.015])
+def test_the_peak_follows_the_crystal_and_its_sigma_covers(shift, points, noise):
+    truth = true_peak(EXCITON + shift)
+
+    fits = [
+        fit_ple(measure(seed, points, noise, EXCITON + shift)) for seed in range(25)
+    ]
+
+    assert {str(fit.assessment) for fit in fits} == {"ok"}
+    errors = np.array([fit.peak_mev - truth for fit in fits])
+    sigmas = np.array([fit.peak_sigma_mev for fit in fits])
+    assert abs(np.mean(errors)) < 0.2
+    assert np.sqrt(np.mean((errors / sigmas) ** 2)) < 1.4
+    assert np.median(sigmas) < 0.3
+    assert np.mean(np.abs(errors) < sigmas) > 0.45
+
+
+def test_the_peak_is_the_maximum_of_the_fitted_curve():
+    curve = measure(1, 26, 0.005)
+
+    fit = fit_ple(curve)
+
+    fine = np.linspace(2340, 2365, 25_001)
+    assert fit.peak_mev == pytest.approx(fine[np.argmax(fit.model(fine))], abs=2e-3)
+    assert fit.peak_mev > fit.center_mev
+    assert fit.definition == PEAK_DEFINITION
+    assert fit.peak_ev == fit.peak_mev / 1e3
+    assert fit.summary()["ple_peak_mev"] == fit.peak_mev
+    np.testing.assert_allclose(fit.model(curve.energy_mev), curve.value, rtol=0.03)
+
+
+def test_the_width_contains_the_pump_and_can_be_freed_of_it():
+    fit = fit_ple(measure(2, 27, 0.003))
+
+    assert fit.pump_fwhm_mev == pytest.approx(8.3, abs=0.1)
+    pump = fit.pump_fwhm_mev
+    assert fit.fwhm_mev == pytest.approx(np.hypot(2.3548 * WIDTH, pump), abs=1.0)
+    assert fit.intrinsic_fwhm_mev == pytest.approx(2.3548 * WIDTH, abs=1.1)
+
+
+def test_scatter_beyond_the_sigmas_widens_them_only_when_asked():
+    curve = measure(3, 27, 0.015)
+    shy = PLECurve.from_wavelengths(
+        HC_MEV_NM / curve.energy_mev, curve.signal, 0.002 * curve.signal, curve.photons
+    )
+
+    stated, widened = fit_ple(shy), fit_ple(shy, scale_errors=True)
+
+    assert stated.error_scale > 3
+    assert not stated.errors_scaled
+    assert widened.errors_scaled
+    assert widened.peak_sigma_mev == pytest.approx(
+        stated.error_scale * stated.peak_sigma_mev
+    )
+    assert widened.peak_mev == stated.peak_mev
+
+
+def test_masked_and_broken_points_are_not_used():
+    curve = measure(4, 27, 0.01)
+    signal = curve.signal.copy()
+    signal[:2] = np.nan, 1e9
+    flux = curve.photons.copy()
+    flux[2] = 0.0
+    sigma = curve.signal_sigma.copy()
+    sigma[3] = -1.0
+    curve = PLECurve(
+        energy_mev=curve.energy_mev,
+        signal=signal,
+        signal_sigma=sigma,
+        photons=flux,
+        mask=np.arange(27) != 1,
+    )
+
+    fit = fit_ple(curve)
+
+    assert np.flatnonzero(~fit.used).tolist() == [0, 1, 2, 3]
+    assert fit.peak_mev == pytest.approx(true_peak(), abs=0.5)
+
+
+def test_axes_in_air_and_in_vacuum_agree():
+    curve = measure(5, 13, 0.01)
+    in_air = vacuum_to_air_nm(HC_MEV_NM / curve.energy_mev)
+
+    other = PLECurve.from_wavelengths(
+        in_air, curve.signal, curve.signal_sigma, curve.photons, medium=Medium.AIR
+    )
+
+    np.testing.assert_allclose(other.energy_mev, curve.energy_mev, rtol=1e-8)
+
+
+def cut(curve, keep):
+    return PLECurve(
+        energy_mev=curve.energy_mev[keep],
+        signal=curve.signal[keep],
+        signal_sigma=curve.signal_sigma[keep],
+        photons=curve.photons[keep],
+    )
+
+
+def test_a_maximum_beyond_the_points_is_said_to_be_extrapolated():
+    curve = measure(6, 27, 0.002, EXCITON - 7)
+
+    fit = fit_ple(cut(curve, curve.energy_mev > 2346.5))
+
+    assert fit.assessment in {PLEAssessment.PEAK_NEAR_EDGE, PLEAssessment.NO_PEAK}
+    assert not fit.ok
+
+
+def test_a_maximum_beyond_the_last_point_keeps_its_number():
+    energy = np.linspace(2353.0, 2450.0, 30)
+    signal = 100 * np.exp(-(((energy - 2352.0) / 11) ** 2) / 2) + 20
+
+    fit = fit_ple(
+        PLECurve(
+            energy_mev=energy,
+            signal=signal,
+            signal_sigma=0.002 * signal,
+            photons=np.ones(30),
+        )
+    )
+
+    assert fit.assessment is PLEAssessment.PEAK_NEAR_EDGE
+    assert fit.peak_mev == pytest.approx(2352.0, abs=1.0)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.4, -0.4])
+def test_a_curve_without_a_line_has_no_peak(slope):
+    rng = np.random.default_rng(7)
+    energy = HC_MEV_NM / np.linspace(505.0, 530.0, 19)
+    truth = 100 + slope * (energy - 2400)
+
+    fits = [
+        fit_ple(
+            PLECurve(
+                energy_mev=energy,
+                signal=truth * (1 + 0.01 * rng.normal(size=19)),
+                signal_sigma=0.01 * truth,
+                photons=np.ones(19),
+            )
+        )
+        for _ in range(15)
+    ]
+
+    assert {fit.assessment for fit in fits} == {PLEAssessment.NO_PEAK}
+    assert np.isnan(fits[0].peak_mev)
+    assert np.isfinite(fits[0].model(energy)).all()
+
+
+def test_a_step_has_no_peak():
+    energy = HC_MEV_NM / np.linspace(505.0, 530.0, 19)
+    signal = 10 + 50 * (1 + erf((energy - 2380) / 15))
+
+    fit = fit_ple(
+        PLECurve(
+            energy_mev=energy,
+            signal=signal,
+            signal_sigma=0.01 * signal,
+            photons=np.ones(19),
+        )
+    )
+
+    assert fit.assessment is PLEAssessment.NO_PEAK
+
+
+@pytest.mark.parametrize("points", [1, 5, 7])
+def test_few_points_are_too_few(points):
+    fit = fit_ple(cut(measure(8, 19, 0.01), slice(points)))
+
+    assert fit.assessment is PLEAssessment.TOO_FEW_POINTS
+    assert np.isnan(fit.model(np.array([2350.0]))).all()
+    assert set(fit.summary()) == set(fit_ple(measure(8, 19, 0.01)).summary())
+
+
+def test_no_light_at_all_is_too_few_points():
+    nothing = PLECurve(
+        energy_mev=np.linspace(2340, 2450, 13),
+        signal=np.zeros(13),
+        signal_sigma=np.ones(13),
+        photons=np.ones(13),
+    )
+
+    assert fit_ple(nothing).assessment is PLEAssessment.TOO_FEW_POINTS
+
+
+def test_everything_masked_is_too_few_points():
+    curve = measure(9, 13, 0.01)
+    masked = PLECurve(
+        energy_mev=curve.energy_mev,
+        signal=curve.signal,
+        signal_sigma=curve.signal_sigma,
+        photons=curve.photons,
+        mask=np.zeros(13, dtype=bool),
+    )
+
+    assert fit_ple(masked).assessment is PLEAssessment.TOO_FEW_POINTS
+
+
+@pytest.mark.parametrize("points", [0, 13])
+def test_nothing_finite_is_said_to_be_so(points):
+    nothing = np.full(points, np.nan)
+
+    fit = fit_ple(PLECurve.from_wavelengths(nothing, nothing, nothing, nothing))
+
+    assert fit.assessment is PLEAssessment.NON_FINITE
+
+
+def test_a_fit_that_has_not_ended_is_said_to_be_so(monkeypatch):
+    monkeypatch.setattr("triplet_bluesky.analysis.ple_model.MAX_EVALUATIONS", 1)
+
+    fit = fit_ple(measure(10, 27, 0.005))
+
+    assert fit.assessment is PLEAssessment.NOT_CONVERGED
+
+
+def test_arrays_that_do_not_match_are_refused():
+    with pytest.raises(FitError, match="for every pump wavelength"):
+        PLECurve(
+            energy_mev=np.ones(3),
+            signal=np.ones(3),
+            signal_sigma=np.ones(4),
+            photons=np.ones(3),
+        )
+    with pytest.raises(FitError, match="for every pump wavelength"):
+        PLECurve(
+            energy_mev=np.ones((3, 1)),
+            signal=np.ones((3, 1)),
+            signal_sigma=np.ones((3, 1)),
+            photons=np.ones((3, 1)),
+        )
