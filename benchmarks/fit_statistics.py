@@ -21,6 +21,7 @@ from scipy.optimize import curve_fit
 from scipy.special import erf
 
 from triplet_bluesky.analysis import (
+    Line,
     PLECurve,
     PumpLine,
     Spectrum,
@@ -49,14 +50,18 @@ class Scene:
     background: float = 20.0
 
 
+WEAK_BAND, STRONG_BAND = (2338.5, 16.0, 2e4), (2338.5, 16.0, 1e6)
+WEAK = ((2335.0, 0.85, 4e3), (2337.0, 0.85, 2e3))
+TURNED = ((2335.0, 0.85, 2e3), (2337.0, 0.85, 4e4))
+STRONG = ((2335.0, 0.85, 3e6), (2337.0, 0.85, 6e3))
 SCENES = (
-    Scene("weak doublet", (2338.5, 16.0, 2e4), ((2335.0, 0.85, 4e3), (2337.0, 0.85, 2e3))),
-    Scene("higher line stronger", (2338.5, 16.0, 2e4), ((2335.0, 0.85, 2e3), (2337.0, 0.85, 4e4))),
-    Scene("far above threshold", (2338.5, 16.0, 1e6), ((2335.0, 0.85, 3e6), (2337.0, 0.85, 6e3))),
-    Scene("no line", (2338.5, 16.0, 2e4), ()),
-    Scene("pump at 525 nm", (2338.5, 16.0, 1e6), ((2335.0, 0.85, 3e6), (2337.0, 0.85, 6e3)), (525.0, 1.8, 2e5)),
-    Scene("pump at 529 nm", (2338.5, 16.0, 1e6), ((2335.0, 0.85, 3e6), (2337.0, 0.85, 6e3)), (529.0, 1.8, 2e5)),
-)  # fmt: skip
+    Scene("weak doublet", WEAK_BAND, WEAK),
+    Scene("higher line stronger", WEAK_BAND, TURNED),
+    Scene("far above threshold", STRONG_BAND, STRONG),
+    Scene("no line", WEAK_BAND, ()),
+    Scene("pump at 525 nm", STRONG_BAND, STRONG, (525.0, 1.8, 2e5)),
+    Scene("pump at 529 nm", STRONG_BAND, STRONG, (529.0, 1.8, 2e5)),
+)
 
 
 def bell(x: FloatArray, centre: float, fwhm: float) -> FloatArray:
@@ -101,13 +106,21 @@ def spectra(scene: Scene, number: int) -> Iterable[Spectrum]:
         yield reduce_frames(frames, dark, gain_e_per_adu=GAIN, exposure_s=1.0)
 
 
-def report(name: str, found: list[float], sigma: list[float], truth: float) -> None:
-    deviation = (np.array(found) - truth) / np.array(sigma)
-    spread = np.sqrt(np.mean(deviation**2))
+def report(name: str, found: list[tuple[float, float]], truth: float) -> None:
+    value, sigma = np.array(found).T
+    deviation = (value - truth) / sigma
     print(
-        f"  {name:16} sigma {np.median(sigma):9.3g}   bias/sigma {np.mean(deviation):+.2f}"
-        f"   RMS/sigma {spread:.2f}   coverage {np.mean(np.abs(deviation) < 1):.3f}"
+        f"  {name:18} sigma {np.median(sigma):9.3g}"
+        f"   bias/sigma {np.mean(deviation):+.2f}"
+        f"   RMS/sigma {np.sqrt(np.mean(deviation**2)):.2f}"
+        f"   coverage {np.mean(np.abs(deviation) < 1):.3f}"
     )
+
+
+def report_line(name: str, found: list[Line], centre: float, area: float) -> None:
+    centres = [(1e3 * k.center_ev, 1e3 * k.center_sigma_ev) for k in found]
+    report(f"{name} centre meV", centres, centre)
+    report(f"{name} area e-", [(k.area_e, k.area_sigma_e) for k in found], area)
 
 
 def spectrum_statistics(scene: Scene, number: int) -> None:
@@ -125,20 +138,16 @@ def spectrum_statistics(scene: Scene, number: int) -> None:
     z = np.array([fit.z for fit in fits])
     print(f"{scene.name}: {dict(outcomes)}")
     print(
-        f"  time {p50:.1f} ms median, {p95:.1f} ms p95; z {z.mean():+.2f} +- {z.std():.2f}"
+        f"  {p50:.1f} ms median, {p95:.1f} ms p95; z {z.mean():+.2f} +- {z.std():.2f}"
     )
     right = [fit for fit in fits if len(fit.lines) == len(scene.lines) and fit.ok]
-    spe = [fit.spe for fit in right]
-    mev = 1e3
-    report("SPE centre meV", [mev * b.center_ev for b in spe], [mev * b.center_sigma_ev for b in spe], scene.spe[0])  # fmt: skip
-    report("SPE area", [b.area_e for b in spe], [b.area_sigma_e for b in spe], scene.spe[2])  # fmt: skip
+    report_line("SPE", [fit.spe for fit in right], scene.spe[0], scene.spe[2])
     for at, (centre, _, area) in enumerate(scene.lines):
-        lines = [fit.lines[at] for fit in right]
-        report(f"line {at + 1} centre meV", [mev * k.center_ev for k in lines], [mev * k.center_sigma_ev for k in lines], centre)  # fmt: skip
-        report(f"line {at + 1} area", [k.area_e for k in lines], [k.area_sigma_e for k in lines], area)  # fmt: skip
+        report_line(f"line {at + 1}", [fit.lines[at] for fit in right], centre, area)
     if scene.lines:
         total = sum(line[2] for line in scene.lines)
-        report("SE area", [fit.se_area_e for fit in right], [fit.se_area_sigma_e for fit in right], total)  # fmt: skip
+        areas = [(fit.se_area_e, fit.se_area_sigma_e) for fit in right]
+        report("SE area e-", areas, total)
 
 
 def emission(energy: FloatArray, exciton: float) -> FloatArray:
@@ -174,13 +183,11 @@ def curve_statistics(points: int, noise: float, exciton: float, number: int) -> 
     outcomes = dict(Counter(str(fit.assessment) for fit in fits))
     name = f"{points} points, {100 * noise:.1f} %, {exciton:.0f}"
     print(f"{name}: {outcomes}, {1e3 * np.median(seconds):.1f} ms")
-    report(
-        "peak meV", [f.peak_mev for f in fits], [f.peak_sigma_mev for f in fits], truth
-    )
+    report("peak meV", [(fit.peak_mev, fit.peak_sigma_mev) for fit in fits], truth)
 
 
 def peer(counts: FloatArray, sigma: FloatArray, start: list[float]) -> None:
-    """A point-sampled least-squares fit of the same lines, number known in advance."""
+    """Fit the same lines by least squares, sampled at points, number known before."""
     energy = HC_MEV_NM / WAVELENGTHS
 
     def model(x: FloatArray, *p: float) -> FloatArray:
