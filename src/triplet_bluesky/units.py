@@ -186,19 +186,12 @@ def energy_ev(wavelength_nm: Number, medium: Medium = Medium.VACUUM) -> Number:
 
 
 def energy_mev(wavelength_nm: Number, medium: Medium = Medium.VACUUM) -> Number:
-    """Photon energy of a wavelength, in meV.
+    """Photon energy of a wavelength, in meV; otherwise as `energy_ev`.
 
     Parameters
     ----------
-    wavelength_nm
-        Wavelength in ``medium``, in nm.
-    medium
-        The medium in which the wavelength is stated.
-
-    Returns
-    -------
-    :
-        Photon energy, in meV.
+    wavelength_nm, medium
+        The wavelength, in nm, and the medium in which it is stated.
 
     Examples
     --------
