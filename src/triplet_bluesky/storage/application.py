@@ -1,7 +1,6 @@
 """The ASGI application of the embedded Tiled server, and the directory it serves."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,14 @@ def prepare(data_dir: Path) -> None:
         Directory of the catalogue, the tables and the arrays; absolute.
     """
     (data_dir / "arrays").mkdir(parents=True, exist_ok=True, mode=0o700)
-    if _initialised(_catalogue(data_dir)):
-        return
+    if _catalogue(data_dir).exists():
+        return  # Its version is for Tiled to check.
+    # Under another name until it is whole: half a catalogue cannot be used or mended.
+    for rest in data_dir.glob("catalogue.new*"):
+        rest.unlink()
+    new = data_dir / "catalogue.new"
     # Tiled does this in a child process, which takes as long again as its own start.
-    uri = f"sqlite+aiosqlite:///{_catalogue(data_dir)}"
+    uri = f"sqlite+aiosqlite:///{new}"
 
     async def create_tables() -> None:
         engine = create_async_engine(uri)
@@ -116,6 +119,7 @@ def prepare(data_dir: Path) -> None:
 
     asyncio.run(create_tables())
     stamp_head(Path(ALEMBIC_INI_TEMPLATE_PATH), Path(ALEMBIC_DIR), uri)
+    new.replace(_catalogue(data_dir))
 
 
 def build_application(data_dir: Path, key: str) -> WithoutZarr:
@@ -138,18 +142,6 @@ def build_application(data_dir: Path, key: str) -> WithoutZarr:
 
 def _catalogue(data_dir: Path) -> Path:
     return data_dir / "catalogue.db"
-
-
-def _initialised(catalogue: Path) -> bool:
-    """Return whether the file holds a catalogue; its version is for Tiled to check."""
-    if not catalogue.is_file():
-        return False
-    connection = sqlite3.connect(catalogue)
-    try:
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
-        return connection.execute(query).fetchone() is not None
-    finally:
-        connection.close()
 
 
 def _is_zarr(path: str) -> bool:

@@ -178,7 +178,7 @@ def test_run_that_was_never_closed_has_no_stop_document(
 ):
     docs = make_run(data_keys, values)[:-1]
 
-    replayed = [name for name, _ in documents(write(store, docs))]
+    replayed = [name for name, _ in documents(write(store, docs, batch_size=1))]
 
     assert replayed == ["start", "descriptor", *["event"] * 5]
 
