@@ -1,1 +1,1 @@
-"""Channel Access simulation of the bench: one physical twin behind the PVs of its instruments."""
+"""The bench simulated over Channel Access: one physical twin behind its PVs."""

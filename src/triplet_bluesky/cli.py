@@ -211,3 +211,7 @@ def _show(reports: list[Any], settings: Settings) -> None:
     ):
         console.print(f"  export {name}={environment[name]}")
     console.print(f"Tiled API key: in {settings.api_key_file}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ __all__ = ["Options", "run_demo"]
 TEMPERATURE_K = 4.0
 """Sample temperature of the demonstration: that of the paper."""
 
-SCAN = {"start": 508.0, "stop": 532.0, "step": 1.0}
-"""Pump wavelengths in nm: both sides of the resonance."""
+PUMP_NM = [508.0 + step for step in range(25)]
+"""Pump wavelengths of the demonstration, in nm: both sides of the resonance."""
 
 PAPER_PEAK_MEV = 2353.0
 """Excitation maximum in the paper: the 2.335 eV line plus its 18 meV Stokes shift (Ying
@@ -69,7 +69,7 @@ def run_demo(options: Options, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def _services(options: Options, console: Console) -> Iterator[Settings]:
+def _services(options: Options, console: Console) -> Generator[Settings]:
     """Run bench and store: on private ports for this call, or to stay."""
     settings = options.settings
     with contextlib.ExitStack() as stack:
@@ -120,7 +120,7 @@ def _measure(settings: Settings, console: Console) -> dict[str, Any]:
         session.watch(ScanProgress(session.ple, console))
         session.watch(figure)
         (uid,) = session.run(
-            plans.ple(session.bench, **SCAN, order="interleaved", analyser="out")
+            plans.ple(session.bench, PUMP_NM, order="interleaved", analyser="out")
         )
         live = session.ple.result
     if live is None or not live.ok:
@@ -147,11 +147,14 @@ def _read_back(settings: Settings, uid: str, console: Console) -> Any:
     from triplet_bluesky.storage.key import read_key  # noqa: PLC0415
     from triplet_bluesky.storage.reading import documents, read_run  # noqa: PLC0415
 
-    run = catalog(settings.tiled_uri, read_key(settings.api_key_file))[uid]
-    sizes = ", ".join(f"{size} {name}" for name, size in read_run(run).sizes.items())
-    again = LivePLE()
-    replay(documents(run), again)
-    console.print(f"[green]✓[/] read back from Tiled ({sizes}) and analysed again")
+    cat = catalog(settings.tiled_uri, read_key(settings.api_key_file))
+    with contextlib.closing(cat.context):
+        run: Any = cat[uid]
+        sizes = read_run(run).sizes
+        again = LivePLE()
+        replay(documents(run), again)
+    shape = f"{sizes['time']} points, {sizes['pixel']} pixels"
+    console.print(f"[green]✓[/] read back from Tiled ({shape}) and analysed again")
     return again
 
 

@@ -7,7 +7,7 @@ this module sets it before (`triplet_bluesky.services.epics_environment`).
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from bluesky import RunEngine
 from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
@@ -75,7 +75,7 @@ class Session:
             If it was interrupted; the run is closed and stored then.
         """
         try:
-            return self.RE(plan)
+            return cast("tuple[str, ...]", self.RE(plan))
         except FailedStatus as error:
             raise _said(error) from error
         except RunEngineInterrupted:
@@ -121,6 +121,7 @@ def open_session(
         yield Session(settings=settings, RE=engine, bench=bench, cat=cat, ple=analysis)
     finally:
         bench.disconnect()
+        cat.context.close()
 
 
 def _said(error: FailedStatus) -> BenchError:
@@ -137,4 +138,5 @@ def _last_scan_id(cat: CatalogOfBlueskyRuns) -> int:
     """Give the scan id of the newest run, so that this session counts on from there."""
     if not len(cat):
         return 0
-    return int(cat[-1].metadata["start"].get("scan_id", 0))
+    newest: Any = cat[-1]
+    return int(newest.metadata["start"].get("scan_id", 0))

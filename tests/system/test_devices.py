@@ -202,7 +202,7 @@ def test_every_recorded_number_has_a_unit(bench):
 def test_a_prefix_that_nobody_serves_is_an_error_with_the_missing_pvs():
     nobody = Bench.from_prefix("NOBODY:")
     try:
-        with pytest.raises(ConnectError, match="NOBODY:LASER:Emission.* more"):
+        with pytest.raises(ConnectError, match=r"NOBODY:LASER:Emission.* more"):
             nobody.connect(0.3)
     finally:
         nobody.disconnect()

@@ -264,8 +264,8 @@ def test_interrupted_start_leaves_nothing(tmp_path):
 
 
 def test_health_page_answers_or_not():
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
-    from threading import Thread  # noqa: PLC0415
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

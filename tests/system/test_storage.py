@@ -104,13 +104,16 @@ def measure(bench, points, *, between=lambda _: None):
 
 @pytest.fixture
 def make_settings(tmp_path_factory):
-    def make():
-        return Settings(
-            data_dir=tmp_path_factory.mktemp("bench"),
-            tiled_port=free_port(),
-        )
+    """Make settings of a bench; what a test has left running there ends with it."""
+    with contextlib.ExitStack() as stack:
 
-    return make
+        def make():
+            directory = tmp_path_factory.mktemp("bench")
+            settings = Settings(data_dir=directory, tiled_port=free_port())
+            stack.callback(down, settings.state_dir)
+            return settings
+
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from triplet_bluesky.callbacks.spectra import Point
 
 __all__ = ["FigureFile", "FigureWindow", "draw_ple"]
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.titlelocation": "left",
@@ -76,7 +76,8 @@ def draw_ple(figure: Figure, view: PLEView) -> None:
     """
     with rc_context(STYLE):
         figure.clear()
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+        left, right = halves
         upper, lower = right.subfigures(2, 1, height_ratios=(1.45, 1))
         points = sorted(view.points, key=lambda p: p.conditions.pump_nm)
         waterfall = left.add_subplot()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from bluesky.callbacks.core import make_callback_safe
 
@@ -26,7 +26,7 @@ def isolated(callback: Callback) -> Callback:
     :
         The same, except that it never raises.
     """
-    return make_callback_safe(callback, logger=logger)
+    return cast("Callback", make_callback_safe(callback, logger=logger))
 
 
 def replay(documents: Iterable[tuple[str, Any]], callback: Callback) -> None:

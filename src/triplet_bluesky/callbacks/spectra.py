@@ -227,5 +227,5 @@ def _configuration(descriptor: EventDescriptor) -> dict[str, Any]:
     """Merge the configuration of all devices of a stream."""
     merged: dict[str, Any] = {}
     for device in descriptor.get("configuration", {}).values():
-        merged |= device["data"]
+        merged |= device.get("data", {})
     return merged

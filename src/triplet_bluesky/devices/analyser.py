@@ -6,7 +6,7 @@ from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO
 from ophyd.status import DeviceStatus
 
-from triplet_bluesky.devices.derived import PositionView
+from triplet_bluesky.devices.derived import PositionView, View
 from triplet_bluesky.devices.operation import label
 from triplet_bluesky.devices.settable import Axis, Choice
 from triplet_bluesky.errors import MoveError
@@ -27,6 +27,11 @@ class Rotator(Axis):
     done_moving = Cpt(EpicsSignalRO, ".DMOV", kind="omitted")
     stop_record = Cpt(EpicsSignal, ".STOP", kind="omitted")
 
+    @property
+    def user_offset(self) -> EpicsSignalRO:
+        """The offset between user and dial position of the motor record."""
+        return self.offset
+
     def stop(self, *, success: bool = False) -> None:
         """Stop the motor where it is."""
         super().stop(success=success)
@@ -34,7 +39,7 @@ class Rotator(Axis):
             self.stop_record.put(1)
 
 
-class AnalyserAngle(Device):
+class AnalyserAngle(View):
     """The analysed polarization: twice the angle of the half-wave plate."""
 
     readback = Cpt(PositionView, units="deg", precision=3, kind="hinted")
@@ -102,7 +107,7 @@ class Analyser(Device):
         Name of the device in plans and data.
     """
 
-    angle = Cpt(AnalyserAngle, "", kind="hinted")
+    angle = Cpt(AnalyserAngle, "", kind="hinted", labels=("motors",))
     half_wave_plate = Cpt(Rotator, "HWP", tolerance=0.02, kind="normal")
     inserted = Cpt(Choice, "In", kind="normal")
     polarizer_angle = Cpt(EpicsSignalRO, "PolarizerAngle_RBV", kind="config")

@@ -66,7 +66,7 @@ class Bench:
             cryostat=Cryostat(f"{prefix}CRYO:", name="cryostat"),
             analyser=Analyser(f"{prefix}ANALYSER:", name="analyser"),
             spectrometer=Spectrometer(f"{prefix}SPEC:", name="spectrometer"),
-            ccd=CCD(f"{prefix}CCD:", name="ccd"),
+            ccd=CCD(f"{prefix}CCD:", name="ccd", labels={"detectors"}),
             ioc=IocStatus(f"{prefix}IOC:", name="ioc"),
         )
 

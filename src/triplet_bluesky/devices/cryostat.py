@@ -84,7 +84,9 @@ class Cryostat(Device):
         Name of the device in plans and data.
     """
 
-    temperature = Cpt(SampleTemperature, "", tolerance=0.1, kind="hinted")
+    temperature = Cpt(
+        SampleTemperature, "", tolerance=0.1, kind="hinted", labels=("motors",)
+    )
     finger = Cpt(EpicsSignalRO, "KRDG0", kind="normal")
     heater = Cpt(EpicsSignalRO, "HTR1", kind="normal")
     ramp_rate = Cpt(EpicsSignal, "RAMP_S1", kind="config")

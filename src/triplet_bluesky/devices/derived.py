@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
-from ophyd import Signal
+from ophyd import Device, Signal
+from ophyd.ophydobj import OphydObject
 from ophyd.status import Status
 
-__all__ = ["Derived", "PositionView"]
+__all__ = ["Derived", "PositionView", "View", "no_offset"]
 
 
 class Derived(Signal):
@@ -69,3 +70,28 @@ class PositionView(Derived):
         positioner: Any = self.parent
         self.put(positioner.position)
         return super().get(**kwargs)
+
+
+class View(Device):
+    """Another way to state and to set an axis of its parent."""
+
+    @property
+    def user_offset(self) -> Derived:
+        """The offset that Bluesky's ``%wa`` shows; a view has none."""
+        return no_offset(self)
+
+
+def no_offset(obj: OphydObject) -> Derived:
+    """Give the offset of something that has none.
+
+    Parameters
+    ----------
+    obj
+        A positioner.
+
+    Returns
+    -------
+    :
+        A value of zero.
+    """
+    return Derived(name=f"{obj.name}_user_offset", units="", value=0.0)

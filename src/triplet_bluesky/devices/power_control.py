@@ -9,7 +9,7 @@ from ophyd import Device, EpicsSignal, EpicsSignalRO
 from ophyd.status import DeviceStatus
 
 from triplet_bluesky import units
-from triplet_bluesky.devices.derived import Derived
+from triplet_bluesky.devices.derived import Derived, View
 from triplet_bluesky.devices.operation import (
     label,
     put_and_complete,
@@ -62,7 +62,7 @@ class PowerMeter(Device):
         return float(read_fresh(self.power)), float(read_fresh(self.power_sigma))
 
 
-class DoseView(Device):
+class DoseView(View):
     """One way to state the dose: as power, as photons per pulse, or as fluence.
 
     Its sigma is the statistical one, from point to point; the calibration of the
@@ -87,6 +87,11 @@ class DoseView(Device):
     def control(self) -> "PowerControl":
         """The power control that this is a view of."""
         return cast("PowerControl", self.parent)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Anything above zero; the ceiling depends on the wavelength."""
+        return (0.0, math.inf)
 
     @property
     def position(self) -> float:
@@ -148,14 +153,14 @@ class PowerControl(Device):
         Name of the device in plans and data.
     """
 
-    power = Cpt(DoseView, "", egu="uW", kind="normal")
-    photons = Cpt(DoseView, "", egu="photons/pulse", kind="normal")
-    fluence = Cpt(DoseView, "", egu="uJ/cm2", kind="normal")
+    power = Cpt(DoseView, "", egu="uW", kind="normal", labels=("motors",))
+    photons = Cpt(DoseView, "", egu="photons/pulse", kind="normal", labels=("motors",))
+    fluence = Cpt(DoseView, "", egu="uJ/cm2", kind="normal", labels=("motors",))
     in_tolerance = Cpt(Derived, units="", value=0, kind="normal")
     """1 if the dose during the exposure was within `tolerance` of the one asked for."""
 
     moving = Cpt(EpicsSignalRO, "Moving_RBV", string=True, kind="omitted")
-    attenuator = Cpt(Axis, "OD", tolerance=0.002, kind="normal")
+    attenuator = Cpt(Axis, "OD", tolerance=0.002, kind="normal", labels=("motors",))
     stop_motion = Cpt(EpicsSignal, "Stop", kind="omitted")
     shutter = Cpt(Shutter, "Shutter", kind="normal")
     meter = Cpt(PowerMeter, "Meter:", kind="normal")

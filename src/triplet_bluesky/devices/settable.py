@@ -6,11 +6,12 @@ from abc import abstractmethod
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignal, EpicsSignalRO, Kind
+from ophyd import Device, EpicsSignal, EpicsSignalRO, Kind, Signal
 from ophyd.device import OrderedDictType
 from ophyd.status import DeviceStatus
 from ophyd.utils.epics_pvs import AlarmSeverity
 
+from triplet_bluesky.devices.derived import no_offset
 from triplet_bluesky.devices.operation import (
     await_completion,
     issue,
@@ -202,6 +203,11 @@ class Axis(Settable):
         """Lowest and highest value that the IOC accepts, in the unit of the axis."""
         low, high = self.setpoint.limits
         return (math.nan if low is None else low, math.nan if high is None else high)
+
+    @property
+    def user_offset(self) -> Signal:
+        """The offset that Bluesky's ``%wa`` shows; the axis has none."""
+        return no_offset(self)
 
     @property
     def egu(self) -> str:

@@ -35,7 +35,7 @@ class Spectrometer(Device):
         Name of the device in plans and data.
     """
 
-    centre = Cpt(Axis, "Wavelength", tolerance=0.01, kind="config")
+    centre = Cpt(Axis, "Wavelength", tolerance=0.01, kind="config", labels=("motors",))
     wavelength = Cpt(PixelWavelengths, "Calibration", kind="normal")
     medium = Cpt(EpicsSignalRO, "Medium_RBV", string=True, kind="config")
     grating = Cpt(Choice, "Grating", kind="config")

@@ -7,13 +7,13 @@ from ophyd import Device, EpicsSignal, EpicsSignalRO
 from ophyd.status import DeviceStatus
 
 from triplet_bluesky import units
-from triplet_bluesky.devices.derived import PositionView
+from triplet_bluesky.devices.derived import PositionView, View
 from triplet_bluesky.devices.settable import Axis
 
 __all__ = ["EnergyView", "TunableFilter"]
 
 
-class EnergyView(Device):
+class EnergyView(View):
     """The pump photon energy, as another view of the filter's wavelength axis.
 
     The filter works in vacuum wavelengths, so the energy needs no refractive index.
@@ -80,9 +80,13 @@ class TunableFilter(Device):
         Name of the device in plans and data.
     """
 
-    wavelength = Cpt(Axis, "Wavelength", tolerance=0.01, kind="hinted")
-    bandwidth = Cpt(Axis, "Bandwidth", tolerance=0.01, kind="normal")
-    energy = Cpt(EnergyView, "", kind="normal")
+    wavelength = Cpt(
+        Axis, "Wavelength", tolerance=0.01, kind="hinted", labels=("motors",)
+    )
+    bandwidth = Cpt(
+        Axis, "Bandwidth", tolerance=0.01, kind="normal", labels=("motors",)
+    )
+    energy = Cpt(EnergyView, "", kind="normal", labels=("motors",))
     velocity = Cpt(EpicsSignal, "Velocity", kind="config")
     moving = Cpt(EpicsSignalRO, "Moving_RBV", string=True, kind="omitted")
     medium = Cpt(EpicsSignalRO, "Medium_RBV", string=True, kind="config")

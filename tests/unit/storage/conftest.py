@@ -15,10 +15,10 @@ def store(tmp_path_factory) -> Iterator:
     """Client of an empty catalogue; the server's classes with their defects aside."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations among the server's libraries
-        from tiled.client import from_context  # noqa: PLC0415 - takes seconds
-        from tiled.client.context import Context  # noqa: PLC0415
+        from tiled.client import from_context
+        from tiled.client.context import Context
 
-        from triplet_bluesky.storage.application import (  # noqa: PLC0415
+        from triplet_bluesky.storage.application import (
             build_application,
             prepare,
         )
