@@ -33,6 +33,8 @@ PEAK_DEFINITION = (
 """What `PLEFit.peak_mev` is."""
 MIN_POINTS = 8
 """Usable points from which a fit is tried: eight parameters, three held loosely."""
+POOR_MISFIT = 25.0
+"""Chi2 over dof from which the form does not describe the points."""
 ARRAYS = ("energy_mev", "signal", "signal_sigma", "photons", "photons_sigma", "mask")
 """Fields of a curve that are arrays."""
 PEAK_CHI2 = 25.0
@@ -50,6 +52,8 @@ class PLEAssessment(StrEnum):
     """The points are as well described without a line. No peak."""
     PEAK_NEAR_EDGE = "peak_near_edge"
     """No point lies beyond the maximum on one side: it is extrapolated."""
+    POOR_FIT = "poor_fit"
+    """The points leave the curve by more than five times their sigmas."""
     NOT_CONVERGED = "not_converged"
     """The fit was still improving."""
     NON_FINITE = "non_finite"
@@ -324,6 +328,8 @@ def _assess(
         return PLEAssessment.NO_PEAK
     if not fit.converged:
         return PLEAssessment.NOT_CONVERGED
+    if misfit > POOR_MISFIT:
+        return PLEAssessment.POOR_FIT
     if not np.min(energy) < peak < np.max(energy):
         return PLEAssessment.PEAK_NEAR_EDGE
     return PLEAssessment.OK

@@ -67,7 +67,7 @@ class SpectrumOptions:
     max_lines: int = 2
     """Most stimulated lines to look for."""
     likelihood_ratio: float = 25.0
-    """Deviance that a line must save; noise alone does so once in 1e4 spectra."""
+    """Deviance that a line must save; noise alone did so in none of 1500 spectra."""
     spe_fwhm_mev: tuple[float, float] = (7.0, 100.0)
     """Least and greatest width of the spontaneous band, in meV."""
     line_fwhm_mev: float = 5.0
