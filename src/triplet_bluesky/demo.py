@@ -15,7 +15,7 @@ from rich.table import Table
 
 from triplet_bluesky import services
 from triplet_bluesky.errors import BenchError
-from triplet_bluesky.settings import Settings
+from triplet_bluesky.settings import CONTAINER, Settings
 
 __all__ = ["Options", "run_demo"]
 
@@ -134,7 +134,7 @@ def _measure(settings: Settings, console: Console) -> dict[str, Any]:
     _show_result(stored.result, console)
     return {
         "run_uid": uid,
-        "tiled": {"uri": settings.tiled_uri, "container": ""},
+        "tiled": {"uri": settings.tiled_uri, "container": CONTAINER},
         "results": _results(stored.result),
         "figure": str(figure.paths[0]),
     }

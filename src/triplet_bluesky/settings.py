@@ -18,7 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from triplet_bluesky.errors import SettingsError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["CONTAINER", "Settings", "load_settings"]
+
+CONTAINER = "runs"
+"""Name of the container of the Tiled server in which all runs are."""
 
 ENVIRONMENT_PREFIX = "TRIPLET_"
 FILE_VARIABLE = "TRIPLET_SETTINGS"

@@ -303,7 +303,7 @@ def test_nobody_reads_under_zarr(server, store, RE, version):
     (uid,) = RE(measure(Bench(), 1))
     key = {"Authorization": f"Apikey {read_key(server.api_key_file)}"}
 
-    for path in ("", f"{uid}/zarr.json", f"{uid}/primary/ccd_frame/0.0.0"):
+    for path in ("", f"runs/{uid}/zarr.json", f"runs/{uid}/primary/ccd_frame/0.0.0"):
         for target in (f"/zarr/{version}/{path}", f"/%7Aarr/{version}/{path}"):
             assert get(server, target) == 404
             assert get(server, target, key) == 404
@@ -314,8 +314,11 @@ def test_files_of_the_server_are_not_handed_out(server, store, RE):
     (uid,) = RE(measure(Bench(), 1))
     key = {"Authorization": f"Apikey {read_key(server.api_key_file)}"}
 
-    assert get(server, f"/api/v1/metadata/{uid}/primary/ccd_frame", key) == 200
-    assert get(server, f"/api/v1/asset/bytes/{uid}/primary/ccd_frame?id=1", key) == 403
+    assert get(server, f"/api/v1/metadata/runs/{uid}/primary/ccd_frame", key) == 200
+    assert (
+        get(server, f"/api/v1/asset/bytes/runs/{uid}/primary/ccd_frame?id=1", key)
+        == 403
+    )
 
 
 def test_server_listens_on_the_loopback_interface_alone(server):

@@ -17,7 +17,7 @@ class PixelWavelengths(EpicsSignalRO):
         """Describe the axis with its dimension, unit and number type."""
         description = super().describe()
         description[self.name] |= {
-            "dims": ["wavelength"],
+            "dims": ["pixel"],
             "units": "nm",
             "dtype_numpy": "<f8",
         }

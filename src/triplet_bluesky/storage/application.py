@@ -11,6 +11,8 @@ from tiled.catalog.alembic_constants import ALEMBIC_DIR, ALEMBIC_INI_TEMPLATE_PA
 from tiled.catalog.core import initialize_database
 from tiled.server.app import build_app_from_config
 
+from triplet_bluesky.settings import CONTAINER
+
 __all__ = ["WithoutZarr", "build_application", "configuration", "prepare"]
 
 Message = MutableMapping[str, Any]
@@ -70,7 +72,7 @@ def configuration(data_dir: Path, key: str) -> dict[str, Any]:
         "metrics": {"prometheus": False},
         "trees": [
             {
-                "path": "/",
+                "path": f"/{CONTAINER}",
                 "tree": "catalog",
                 "args": {
                     "uri": f"sqlite:///{_catalogue(data_dir)}",

@@ -2,6 +2,7 @@
 
 import functools
 from http import HTTPStatus
+from typing import Any
 
 import httpx
 from bluesky_tiled_plugins import BlueskyEventStream, BlueskyRun, CatalogOfBlueskyRuns
@@ -11,6 +12,7 @@ from tiled.client.container import DEFAULT_STRUCTURE_CLIENT_DISPATCH
 from tiled.utils import OneShotCachedMap
 
 from triplet_bluesky.errors import StorageError
+from triplet_bluesky.settings import CONTAINER
 
 __all__ = ["broker", "catalog"]
 
@@ -39,13 +41,14 @@ def catalog(uri: str, key: str) -> CatalogOfBlueskyRuns:
         No Tiled server answers, or it refuses the key.
     """
     _check_answers(uri, key)
-    client = from_uri(
+    root: Any = from_uri(
         uri,
         _own_classes(),  # pyright: ignore[reportArgumentType] - wants a str by default
         api_key=key,
         show_progress=False,
         trust_env=False,
     )
+    client = root[CONTAINER]
     if not isinstance(client, CatalogOfBlueskyRuns):
         msg = f"got a {type(client).__name__} at {uri}; expected a catalogue of runs"
         raise StorageError(msg)

@@ -23,11 +23,13 @@ def store(tmp_path_factory) -> Iterator:
             prepare,
         )
 
+        from triplet_bluesky.settings import CONTAINER
+
         directory = tmp_path_factory.mktemp("tiled")
         prepare(directory)
         application = build_application(directory, "secret")
         with Context.from_app(application, api_key="secret") as context:
-            yield from_context(context)
+            yield from_context(context)[CONTAINER]
 
 
 @pytest.fixture

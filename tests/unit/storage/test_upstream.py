@@ -24,9 +24,9 @@ def test_tiled_shows_runs_under_zarr_to_anybody(store, make_run, monkeypatch):
     monkeypatch.setattr(store.context, "api_key", None)
     get = store.context.http_client.get
 
-    refused = get("/zarr/v3/" + uid + "/zarr.json")
+    refused = get("/zarr/v3/runs/" + uid + "/zarr.json")
     monkeypatch.setattr(application, "_is_zarr", lambda _: False)
-    leaked = get("/zarr/v3/" + uid + "/zarr.json")
+    leaked = get("/zarr/v3/runs/" + uid + "/zarr.json")
 
     assert refused.status_code == 404
     assert leaked.status_code == 200
