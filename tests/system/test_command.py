@@ -198,12 +198,12 @@ def stored_runs(folder):
 
 def test_ctrl_c_closes_the_run_and_stops_everything(tmp_path):
     env = free_ports()
-    process = start("demo", "--data-dir", tmp_path, env=env)
-    said = wait_for(process, r"point 3:")
+    with start("demo", "--data-dir", tmp_path, env=env) as process:
+        said = wait_for(process, r"point 3:")
 
-    process.send_signal(signal.SIGINT)
-    said += process.stdout.read()
-    status = process.wait(60)
+        process.send_signal(signal.SIGINT)
+        said += process.stdout.read()
+        status = process.wait(60)
 
     assert status == 1, said
     assert "interrupted: the run is closed" in said
@@ -216,15 +216,15 @@ def test_ctrl_c_closes_the_run_and_stops_everything(tmp_path):
 
 def test_a_killed_ioc_ends_the_run_with_a_clear_message(tmp_path):
     env = free_ports()
-    process = start("demo", "--data-dir", tmp_path, env=env)
-    said = wait_for(process, r"point 3:")
+    with start("demo", "--data-dir", tmp_path, env=env) as process:
+        said = wait_for(process, r"point 3:")
 
-    killed = time.monotonic()
-    for child in psutil.Process(process.pid).children(recursive=True):
-        if "ioc_sim" in child.cmdline():
-            child.kill()
-    said += process.stdout.read()
-    status = process.wait(60)
+        killed = time.monotonic()
+        for child in psutil.Process(process.pid).children(recursive=True):
+            if "ioc_sim" in child.cmdline():
+                child.kill()
+        said += process.stdout.read()
+        status = process.wait(60)
 
     assert status == 1, said
     assert time.monotonic() - killed < 30

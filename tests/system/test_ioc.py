@@ -193,7 +193,7 @@ def test_what_was_posted_before_the_completion_arrives_before_it(pv):
             stale.append(value)
 
     assert stale == []
-    assert events == list(range(100, 200))
+    assert events[-100:] == list(range(100, 200))  # after the value at the start
 
 
 def test_an_exposure_sees_the_light_that_the_shutter_lets_pass(pv):
