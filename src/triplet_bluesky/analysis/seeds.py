@@ -9,7 +9,14 @@ from triplet_bluesky.analysis.frames import BoolArray
 from triplet_bluesky.analysis.lineshape import FWHM_PER_SIGMA
 from triplet_bluesky.units import FloatArray
 
-__all__ = ["Band", "band_seed", "fill", "line_candidates", "linear_amplitudes"]
+__all__ = [
+    "Band",
+    "band_seed",
+    "best_pair",
+    "fill",
+    "line_candidates",
+    "linear_amplitudes",
+]
 
 BLOCK_RESOLUTIONS = 2.0
 """Width of the blocks in which the band is sought, in instrument widths."""
@@ -153,6 +160,57 @@ def line_candidates(
         reach = int(np.ceil(width[top]))
         best[max(top - reach, 0) : top + reach + 1] = -np.inf
     return found
+
+
+def best_pair(
+    residual: FloatArray, variance: FloatArray, fwhm_px: float, step_px: float
+) -> tuple[float, float] | None:
+    """Find the two equally wide lines that explain a residual best, on a grid.
+
+    Every pair of places is solved for its two amplitudes in closed form: two lines that
+    a single fitted line has swallowed leave no residual that would show either.
+
+    Parameters
+    ----------
+    residual
+        Counts without the broad parts of the model, in e-; shape (n,).
+    variance
+        Variance of the residual, in e-^2; shape (n,).
+    fwhm_px
+        Full width at half maximum of the lines, in pixels.
+    step_px
+        Distance of the places, in pixels.
+
+    Returns
+    -------
+    :
+        The two places, in pixels from the first; None if no pair is positive.
+
+    Examples
+    --------
+    >>> def line(at):
+    ...     return np.exp(-((np.arange(40) - at) ** 2) / 8)
+    >>> best_pair(3 * line(15) + line(22), np.ones(40), 2 * 2.3548, 1.0)
+    (15.0, 22.0)
+    """
+    pixels = np.arange(residual.size)
+    places = np.arange(0.0, residual.size, step_px)
+    u = (pixels - places[:, None]) * FWHM_PER_SIGMA / fwhm_px
+    shapes = np.exp(-(u**2) / 2)
+    weighted = shapes / variance
+    gram, matched = weighted @ shapes.T, weighted @ residual
+    first, second = np.triu_indices(places.size, k=1)
+    a, b, c = gram[first, first], gram[second, second], gram[first, second]
+    determinant = a * b - c**2
+    left = b * matched[first] - c * matched[second]
+    right = a * matched[second] - c * matched[first]
+    possible = (left > 0) & (right > 0) & (determinant > 1e-6 * a * b)
+    if not np.any(possible):
+        return None
+    explained = left * matched[first] + right * matched[second]
+    gain = np.where(possible, explained / np.where(possible, determinant, 1.0), -np.inf)
+    best = int(np.argmax(gain))
+    return float(places[first[best]]), float(places[second[best]])
 
 
 def linear_amplitudes(

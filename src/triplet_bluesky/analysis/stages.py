@@ -8,6 +8,7 @@ from triplet_bluesky.analysis.frames import BoolArray
 from triplet_bluesky.analysis.scoring import TOLERANCE, Score, score
 from triplet_bluesky.analysis.seeds import (
     band_seed,
+    best_pair,
     fill,
     line_candidates,
     linear_amplitudes,
@@ -29,6 +30,12 @@ ROUGH_SHARE = 0.02
 """Tolerance of the first of them, as a share of the misfit at the start."""
 HOPELESS = 30.0
 """Deviance for each pixel above which a model is wrong whatever its parameters."""
+PAIR_REACH = 1.5
+"""Distance from a fitted line, in its widths, in which it may hide two."""
+PAIR_WIDTHS = (0.25, 0.4, 0.6, 0.9)
+"""Widths of the two, as shares of the width of the one that was fitted."""
+MIN_PAIR_PIXELS = 6
+"""Pixels that it takes to tell two lines."""
 NEGATIVE = -1e-9
 """Least area, in e-, that a start may have: amplitudes are linear, areas are not."""
 
@@ -282,8 +289,7 @@ class Stages:
             (guess, self._candidates(smooth, guess, number)),
         ]
         for centre, _ in old:
-            half = width / 2
-            tries.append((fitted, [(centre - half, half), (centre + half, half)]))
+            tries += [(fitted, pair) for pair in self._pairs(stage, centre, width)]
         least, most = self.limits.line_fwhm_mev
         starts = []
         for base, lines in tries:
@@ -291,6 +297,28 @@ class Stages:
             centres = {f"line{n}_center_mev": c for n, (c, _) in enumerate(lines, 1)}
             starts.append(base | centres | {"line_fwhm_mev": fwhm})
         return starts
+
+    def _pairs(self, stage: Stage, centre_mev: float, fwhm_mev: float) -> list[Lines]:
+        """List pairs of lines that one fitted line may stand for."""
+        data = self.counts
+        broad = replace(stage.model, lines=0)
+        values = stage.values
+        mean, _ = broad(np.array([values.get(name, 0.0) for name in broad.names]))
+        reach = PAIR_REACH * fwhm_mev + data.resolution_px * data.pixel_mev
+        inside = np.flatnonzero(np.abs(data.energy_mev - centre_mev) <= reach)
+        if inside.size < MIN_PAIR_PIXELS:
+            return []
+        residual = np.where(data.good, data.counts - mean, 0.0)[inside]
+        pairs = []
+        for share in PAIR_WIDTHS:
+            width_px = max(share * fwhm_mev / data.pixel_mev, data.resolution_px)
+            found = best_pair(
+                residual, self._noise2[inside], width_px, data.resolution_px / 4
+            )
+            if found is not None:
+                at = np.interp(found, np.arange(inside.size), data.energy_mev[inside])
+                pairs.append([(float(c), width_px * data.pixel_mev) for c in at])
+        return pairs
 
     def _candidates(self, model: SpectrumModel, values: Values, number: int) -> Lines:
         """Give centre and width, in meV, of what stands out of a model."""

@@ -340,10 +340,14 @@ class FigureFile(DocumentRouter):
 
     def stop(self, doc: RunStop) -> RunStop:
         """Draw the final figure, for the screen and for print."""
-        if self._drawing is not None:
-            self._drawing.join()
+        self.wait()
         _save(self.analysis.view(), self.paths, PRINT_DPI)
         return doc
+
+    def wait(self) -> None:
+        """Wait until the drawing that is under way, if any, is in place."""
+        if self._drawing is not None:
+            self._drawing.join()
 
 
 def _save(view: PLEView, paths: tuple[Path, ...], dpi: int) -> None:
