@@ -30,6 +30,11 @@ ROUGH_SHARE = 0.02
 """Tolerance of the first of them, as a share of the misfit at the start."""
 HOPELESS = 30.0
 """Deviance for each pixel above which a model is wrong whatever its parameters."""
+BRIGHT_REACH = 25.0
+"""Reach of the search for bright lines around the highest pixel, in instrument
+widths: some 18 meV for 0.7."""
+BRIGHT_WIDTHS = (1.0, 1.3, 1.7, 2.3, 3.2)
+"""Widths of the lines that it tries, in instrument widths."""
 PAIR_REACH = 1.5
 """Distance from a fitted line, in its widths, in which it may hide two."""
 PAIR_WIDTHS = (0.25, 0.4, 0.6, 0.9)
@@ -162,16 +167,51 @@ class Stages:
             The last fit that did; without a band if there is no emission at all.
         """
         null = self._try(self.base, *self._start(self.base, {}))
+        stage = self._grown(null)
+        if self._hopeless(stage):
+            stage = min(stage, *self._bright(), key=lambda each: each.score.deviance)
+        return self.fit(stage.model, stage.values)
+
+    def _grown(self, null: Stage) -> Stage:
+        """Add the band, then lines, while each earns its place."""
         model = replace(self.base, band=True)
         stage = self._try(model, *self._start(model, self.seed))
         if not self._earns(null, stage):
-            return self.fit(null.model, null.values)
+            return null
         for number in range(1, self.limits.max_lines + 1):
             trial = self._with_lines(stage, number)
             if not self._earns(stage, trial):
                 break
             stage = trial
-        return self.fit(stage.model, stage.values)
+        return stage
+
+    def _bright(self) -> list[Stage]:
+        """Fit band and lines at once, for lines so bright that they hide the band."""
+        values = self.counts.filled
+        top = int(np.argmax(values))
+        reach = int(BRIGHT_REACH * self.counts.resolution_px)
+        inside = np.arange(max(top - reach, 0), min(top + reach + 1, values.size))
+        residual = values[inside] - np.min(values[inside])
+        energy = self.counts.energy_mev[inside]
+        starts: dict[int, list[Values]] = {1: [], 2: []}
+        for width in BRIGHT_WIDTHS:
+            width_px = width * self.counts.resolution_px
+            shape = {"line_fwhm_mev": width_px * self.counts.pixel_mev} | self.seed
+            starts[1].append(shape | {"line1_center_mev": self.counts.energy_mev[top]})
+            pair = best_pair(residual, self._noise2[inside], width_px, width_px / 5)
+            if pair is not None:
+                at = np.interp(pair, np.arange(inside.size), energy)
+                names = ("line1_center_mev", "line2_center_mev")
+                starts[2].append(shape | dict(zip(names, at.tolist(), strict=True)))
+        stages = []
+        for number in range(1, min(self.limits.max_lines, 2) + 1):
+            model = replace(self.base, band=True, lines=number)
+            tries = [self._start(model, shapes) for shapes in starts[number]]
+            if tries:
+                best = min(range(len(tries)), key=lambda at: tries[at][1])
+                start, _ = tries[best]
+                stages.append(self._try(model, start, np.inf))
+        return stages
 
     def fit(
         self, model: SpectrumModel, start: Values, tolerance: float = TOLERANCE

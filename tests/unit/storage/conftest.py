@@ -18,12 +18,11 @@ def store(tmp_path_factory) -> Iterator:
         from tiled.client import from_context
         from tiled.client.context import Context
 
+        from triplet_bluesky.settings import CONTAINER
         from triplet_bluesky.storage.application import (
             build_application,
             prepare,
         )
-
-        from triplet_bluesky.settings import CONTAINER
 
         directory = tmp_path_factory.mktemp("tiled")
         prepare(directory)

@@ -1,0 +1,137 @@
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from triplet_bluesky.callbacks import LivePLE, isolated, replay
+
+
+def analysed(documents):
+    analysis = LivePLE()
+    replay(documents, analysis)
+    return analysis
+
+
+def rows(analysis):
+    """All results as text, in which not-a-number equals itself."""
+    return json.dumps(dict(analysis.streams()), default=float)
+
+
+def test_the_maximum_of_a_known_curve_is_found(scan):
+    result = analysed(scan).result
+
+    assert result.ok
+    assert abs(result.peak_mev - 2353.0) < 0.3
+    assert 0.01 < result.peak_sigma_mev < 0.3
+
+
+def test_each_spectrum_is_decomposed_into_its_two_lines(scan):
+    points = analysed(scan).spectra.points
+
+    assert len(points) == 14
+    for point in points:
+        low, high = point.fit.lines
+        assert low.center_ev * 1e3 == pytest.approx(2335.0, abs=5 * 0.03)
+        assert high.center_ev * 1e3 == pytest.approx(2337.0, abs=5 * 0.03)
+
+
+def test_a_replay_gives_the_same_numbers_to_the_last_bit(scan):
+    first, second = analysed(scan), analysed(scan)
+
+    assert rows(first) == rows(second)
+
+
+def test_documents_that_went_through_json_give_the_same_numbers(scan):
+    def plain(value):
+        return value.tolist() if isinstance(value, np.ndarray) else value.item()
+
+    stored = [(n, json.loads(json.dumps(d, default=plain))) for n, d in scan]
+
+    assert rows(analysed(stored)) == rows(analysed(scan))
+
+
+def test_results_are_there_while_the_scan_still_runs(scan):
+    analysis = LivePLE()
+
+    replay(scan[:-6], analysis)
+
+    assert analysis.result is not None
+    assert len(analysis.view().points) == 9
+
+
+def test_one_analysis_serves_one_run_after_the_other(scan, make_scan):
+    analysis = analysed(scan)
+    first = rows(analysis)
+
+    replay(make_scan([520.0, 525.0]), analysis)
+    assert len(analysis.spectra.points) == 2
+    replay(scan, analysis)
+
+    assert rows(analysis) == first
+
+
+def test_a_point_whose_dose_was_not_reached_does_not_enter_the_curve(make_scan):
+    def dim(index, data):
+        return data | {"power_control_in_tolerance": int(index != 4)}
+
+    pumps = np.arange(510.0, 531.0, 1.5).tolist()
+    analysis = analysed(make_scan(pumps, spoil=dim))
+
+    assert analysis.curve.mask.tolist() == [index != 4 for index in range(14)]
+
+
+def test_a_saturated_spectrum_is_kept_and_does_not_enter_the_curve(make_scan):
+    def bright(index, data):
+        if index == 11:
+            counts = data["ccd_counts"].copy()
+            counts[:, 500:510] = 65535
+            return data | {"ccd_counts": counts}
+        return data
+
+    pumps = np.arange(510.0, 531.0, 1.5).tolist()
+    analysis = analysed(make_scan(pumps, spoil=bright))
+
+    assert analysis.spectra.points[11].fit.assessment == "saturated"
+    assert not analysis.curve.mask[11]
+
+
+def test_a_scan_without_darks_says_why_there_is_no_fit(make_scan, caplog):
+    with caplog.at_level(logging.WARNING):
+        analysis = analysed(make_scan([520.0], darks=False))
+
+    assert analysis.result is None
+    assert "no dark frames with an exposure of 0.1 s" in caplog.text
+    assert dict(analysis.streams()) == {}
+
+
+def test_events_of_other_measurements_are_named_and_left_alone(make_scan, caplog):
+    def foreign(_, data):
+        return {k: v for k, v in data.items() if k != "spectrometer_wavelength"}
+
+    documents = make_scan([520.0])
+    name, event = documents[4]
+    spoiled = {**event, "data": foreign(0, event["data"])}
+    with caplog.at_level(logging.WARNING):
+        analysis = analysed([*documents[:4], (name, spoiled)])
+
+    assert analysis.spectra.points == []
+    assert "has no ['spectrometer_wavelength']" in caplog.text
+
+
+def test_too_few_points_are_an_assessment_and_not_an_error(make_scan):
+    analysis = analysed(make_scan([520.0, 526.0]))
+
+    assert not analysis.result.ok
+    assert analysis.result.assessment == "too_few_points"
+
+
+def test_a_callback_that_raises_is_logged_and_stops_nothing(caplog):
+    def broken(*_):
+        msg = "no such figure"
+        raise RuntimeError(msg)
+
+    with caplog.at_level(logging.ERROR):
+        isolated(broken)("start", {})
+
+    assert "no such figure" in caplog.text
