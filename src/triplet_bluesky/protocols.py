@@ -27,6 +27,10 @@ class Setting(Protocol):
         """Go to a value; finished when the read-back agrees."""
         ...
 
+    def stop(self, success: bool = True) -> None:
+        """Stop where it is, or leave it safe."""
+        ...
+
     def read(self) -> dict[str, Reading[Any]]:
         """Read the value for recording."""
         ...

@@ -4,6 +4,7 @@ Channel Access reads its environment when ophyd is first imported, so whoever im
 this module sets it before (`triplet_bluesky.services.epics_environment`).
 """
 
+import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,14 +75,38 @@ class Session:
         PlanError
             If it was interrupted; the run is closed and stored then.
         """
+        usual = self.RE.context_managers
+        self.RE.context_managers = [_EndOnInterrupt]
         try:
             return cast("tuple[str, ...]", self.RE(plan))
         except FailedStatus as error:
             raise _said(error) from error
         except RunEngineInterrupted:
-            self.RE.abort(reason="interrupted by the user")
+            if self.RE.state == "paused":
+                self.RE.abort(reason="interrupted by the user")
             msg = "interrupted: the run is closed, and what was measured is stored"
             raise PlanError(msg) from None
+        finally:
+            self.RE.context_managers = usual
+
+
+class _EndOnInterrupt:
+    """Let Ctrl-C interrupt a plan at once, also one that has no checkpoint."""
+
+    def __init__(self, engine: RunEngine) -> None:
+        self.engine = engine
+        self.before: Any = None
+
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGINT, self.interrupt)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
+
+    def interrupt(self, *_: object) -> None:
+        """Ask the RunEngine to pause now."""
+        if self.engine.state == "running":
+            self.engine.request_pause(defer=False)
 
 
 @contextmanager

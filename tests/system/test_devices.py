@@ -67,11 +67,11 @@ def test_a_refusal_of_the_ioc_is_an_error_that_says_what_the_ioc_said(bench):
 
 
 def _go_past_the_check(axis, value):
-    from triplet_bluesky.devices.operation import run_operation
+    from triplet_bluesky.devices.operation import Halt, run_operation
 
     low, high = axis.setpoint.limits
     axis.setpoint._metadata.update(lower_ctrl_limit=0.0, upper_ctrl_limit=1e6)
-    status = run_operation(axis, lambda: axis.go(value))
+    status = run_operation(axis, lambda: axis.go(value, Halt()), Halt())
     status.exception(10)
     axis.setpoint._metadata.update(lower_ctrl_limit=low, upper_ctrl_limit=high)
     return status

@@ -103,6 +103,9 @@ class FakeCCD(FakeDevice):
 
     saturation = 65535
 
+    def stop(self, *, success=False):  # noqa: ARG002 - the signature of ophyd
+        self.log.append(("ccd", "stop"))
+
     def trigger(self):
         exposure = self.cam.acquire_time.position
         shutter = self.bench.power_control.shutter.position
@@ -182,6 +185,7 @@ def bench():
             "analyser",
             angle=setting("analyser_angle", 0.0),
             inserted=setting("analyser_inserted", "In"),
+            half_wave_plate=setting("analyser_half_wave_plate", 65.0),
         ),
         spectrometer=FakeDevice(
             "spectrometer",

@@ -1,5 +1,6 @@
 """Results of a live analysis, recorded as streams of the run that they belong to."""
 
+import logging
 import time
 from collections.abc import Generator, Iterator
 from typing import Any, Protocol
@@ -9,6 +10,8 @@ from bluesky.protocols import HasName, Reading
 from bluesky.utils import Msg, single_gen
 
 __all__ = ["Analysis", "FitRecorder"]
+
+logger = logging.getLogger(__name__)
 
 UNIT_SUFFIXES = {
     "_mev": "meV",
@@ -89,25 +92,46 @@ class FitRecorder:
         :
             The plan, with the results read before each ``close_run``.
         """
+        open_bundles: set[Any] = set()
 
         def insert(
             msg: Msg,
         ) -> tuple[Generator[Msg, Any, Any] | None, Generator[Msg, Any, Any] | None]:
-            if msg.command != "close_run":
-                return None, None
-            return pchain(self._record(msg.run), single_gen(msg)), None
+            if msg.command == "create":
+                open_bundles.add(msg.run)
+            elif msg.command in ("save", "drop"):
+                open_bundles.discard(msg.run)
+            elif msg.command == "close_run":
+                left_open = msg.run in open_bundles
+                open_bundles.discard(msg.run)
+                return pchain(self._record(msg.run, left_open), single_gen(msg)), None
+            return None, None
 
         return (yield from plan_mutator(plan, insert))
 
-    def _record(self, run: Any) -> Generator[Msg, Any, None]:
+    def _record(self, run: Any, left_open: bool) -> Generator[Msg, Any, None]:
+        """Record all results; an event that was never completed is given up first."""
+        if left_open:
+            yield Msg("drop", run=run)
+        for stream, rows in self._results():
+            row = ResultRow(stream, rows[0])
+            for values in rows:
+                row.load(values)
+                yield Msg("create", None, name=stream, run=run)
+                yield Msg("read", row, run=run)
+                yield Msg("save", run=run)
+
+    def _results(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Gather what the analyses have; one that fails is logged and left out."""
+        results: list[tuple[str, list[dict[str, Any]]]] = []
         for analysis in self.analyses:
-            for stream, rows in analysis.streams():
-                row = ResultRow(stream, rows[0])
-                for values in rows:
-                    row.load(values)
-                    yield Msg("create", None, name=stream, run=run)
-                    yield Msg("read", row, run=run)
-                    yield Msg("save", run=run)
+            try:
+                results += [
+                    (stream, rows) for stream, rows in analysis.streams() if rows
+                ]
+            except Exception:  # a result that cannot be given must not fail the run
+                logger.exception("no results from %s", type(analysis).__name__)
+        return results
 
 
 def _data_key(key: str, value: Any) -> dict[str, Any]:

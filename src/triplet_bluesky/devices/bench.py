@@ -111,6 +111,7 @@ class Bench:
                 "Channel Access port?"
             )
             raise ConnectError(msg)
+        self.power_control.follow(self.tunable_filter.wavelength.readback)
         self.power_control.repetition_rate.put(float(self.laser.repetition_rate.get()))
 
     def disconnect(self) -> None:

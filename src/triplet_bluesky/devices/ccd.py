@@ -1,6 +1,8 @@
 """The CCD, by the names of its areaDetector driver: sub-exposures of one spectrum."""
 
+import threading
 import time
+from typing import Any
 
 import numpy as np
 from ophyd import Component as Cpt
@@ -9,8 +11,9 @@ from ophyd.status import DeviceStatus
 
 from triplet_bluesky.devices.derived import Derived
 from triplet_bluesky.devices.operation import (
+    Halt,
+    await_completion,
     label,
-    put_and_complete,
     read_fresh,
     run_operation,
 )
@@ -89,6 +92,11 @@ class CCD(Device):
     subexposures = Cpt(Derived, units="", value=3, kind="config")
     """Number of frames taken for each trigger."""
 
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        super().__init__(prefix, **kwargs)
+        self._halt = Halt()
+        self._free = threading.Lock()
+
     def trigger(self) -> DeviceStatus:
         """Take the sub-exposures.
 
@@ -98,21 +106,38 @@ class CCD(Device):
             Finished when all of them are read out; fails if the camera delivers a
             frame late, twice or not at all.
         """
-        return run_operation(self, self._expose)
+        self._halt = halt = Halt()
+        return run_operation(self, lambda: self._expose(halt), halt)
 
     def stop(self, *, success: bool = False) -> None:
-        """Abort the exposure that runs."""
+        """Abort the exposure that runs; no further sub-exposure begins."""
         super().stop(success=success)
+        self._halt.stop(success=success)
         if self.cam.acquire.connected:
             self.cam.acquire.put(0)
 
-    def _expose(self) -> None:
+    def pause(self) -> None:
+        """Abort the exposure when the scan pauses; it is repeated on resume."""
+        super().pause()
+        self.stop(success=True)
+
+    def _expose(self, halt: Halt) -> None:
+        if not self._free.acquire(timeout=READOUT_ALLOWANCE_S):
+            msg = f"{label(self)}: the exposure before has not ended; is it stuck?"
+            raise AcquireError(msg)
+        try:
+            self._take(halt)
+        finally:
+            self._free.release()
+
+    def _take(self, halt: Halt) -> None:
         exposure = float(self.cam.acquire_time.position)
         number = int(self.subexposures.get())
         level = int(read_fresh(self.cam.saturation_level))
         before = int(read_fresh(self.image.unique_id))
         frames = [
-            self._frame(exposure, before + index) for index in range(1, number + 1)
+            self._frame(exposure, before + index, halt)
+            for index in range(1, number + 1)
         ]
         stack = np.stack(frames)
         timestamp = time.time()
@@ -120,9 +145,11 @@ class CCD(Device):
         self.peak.put(int(stack.max()), timestamp=timestamp)
         self.saturated.put(int(np.count_nonzero(stack >= level)), timestamp=timestamp)
 
-    def _frame(self, exposure: float, expected_id: int) -> np.ndarray:
+    def _frame(self, exposure: float, expected_id: int, halt: Halt) -> np.ndarray:
         try:
-            put_and_complete(self.cam.acquire, 1, exposure + READOUT_ALLOWANCE_S)
+            done = halt.issue(self.cam.acquire, 1)
+            longest = exposure + READOUT_ALLOWANCE_S
+            await_completion(self.cam.acquire, done, 1, longest)
         except MoveError as error:
             state = read_fresh(self.cam.detector_state)
             msg = (

@@ -7,7 +7,7 @@ from typing import Any
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO
 
-from triplet_bluesky.devices.operation import label, read_fresh
+from triplet_bluesky.devices.operation import Halt, label, read_fresh
 from triplet_bluesky.devices.settable import Axis, Parameter
 from triplet_bluesky.errors import MoveError
 
@@ -36,29 +36,29 @@ class SampleTemperature(Axis):
     def __init__(self, prefix: str, *, timeout: float = 3600.0, **kwargs: Any) -> None:
         super().__init__(prefix, timeout=timeout, **kwargs)
 
-    def go(self, value: float) -> None:
+    def go(self, value: float, halt: Halt) -> None:
         """Set the temperature and wait until it is stable; blocks.
 
         Parameters
         ----------
         value
             Temperature, in kelvin.
+        halt
+            The stop of the operation that this is a part of.
 
         Raises
         ------
         MoveError
             If it is not stable in time, or stable somewhere else.
         """
-        self.command(value)
+        self.command(value, halt)
         if not self.agrees(value, read_fresh(self.setpoint)):
             msg = f"{label(self)}: asked for {value} K, refused{self._reason()}"
             raise MoveError(msg)
         deadline = time.monotonic() + self.timeout
         pause = threading.Event()
         while read_fresh(self.stable) != "Yes":
-            if self._stopped.is_set():
-                msg = f"{label(self)}: stopped on the way to {value} K"
-                raise MoveError(msg)
+            halt.check(self.setpoint, value)
             if time.monotonic() > deadline:
                 msg = (
                     f"{label(self)}: asked for {value} K, at "

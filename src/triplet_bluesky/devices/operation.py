@@ -20,6 +20,7 @@ from ophyd.utils import DisconnectedError
 from triplet_bluesky.errors import BenchError, ConnectError, DeviceError, MoveError
 
 __all__ = [
+    "Halt",
     "await_completion",
     "issue",
     "label",
@@ -48,7 +49,78 @@ def label(obj: OphydObject) -> str:
     return ".".join(part for part in (obj.root.name, obj.dotted_name) if part)
 
 
-def run_operation(device: Device, work: Callable[[], None]) -> DeviceStatus:
+class Halt:
+    """The stop of one operation, which neither gets lost nor outlives it.
+
+    A stop may overtake the move that it is meant for: then the move must not begin.
+
+    Attributes
+    ----------
+    excused
+        Whether the operation counts as finished although it did not get there: it will
+        be repeated, because the RunEngine has paused.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.excused = False
+
+    def stop(self, *, success: bool) -> None:
+        """Let the operation put nothing any more.
+
+        Parameters
+        ----------
+        success
+            Whether it is excused; Bluesky stops devices with True when it pauses.
+        """
+        with self._lock:
+            self._stopped = True
+            self.excused = success
+
+    def issue(self, signal: EpicsSignal, value: float | str) -> threading.Event:
+        """Put a value without waiting, unless stopped before.
+
+        Parameters
+        ----------
+        signal
+            Where to put.
+        value
+            What to put, in the unit of the PV.
+
+        Returns
+        -------
+        :
+            Set when the IOC has processed the put.
+
+        Raises
+        ------
+        MoveError
+            If the stop came first.
+        """
+        with self._lock:
+            self.check(signal, value)
+            return issue(signal, value)
+
+    def check(self, signal: EpicsSignal, value: float | str) -> None:
+        """Raise if the operation was stopped.
+
+        Parameters
+        ----------
+        signal, value
+            What it was about to do, for the message.
+
+        Raises
+        ------
+        MoveError
+            If the stop came.
+        """
+        if self._stopped:
+            msg = f"{label(signal)}: stopped before it was put to {value}"
+            raise MoveError(msg)
+
+
+def run_operation(device: Device, work: Callable[[], None], halt: Halt) -> DeviceStatus:
     """Start sequential work of a device and return the status of its end.
 
     Parameters
@@ -57,6 +129,8 @@ def run_operation(device: Device, work: Callable[[], None]) -> DeviceStatus:
         The device that works; the status belongs to it.
     work
         What to do. It may block; whatever it raises becomes the status' exception.
+    halt
+        How it is stopped.
 
     Returns
     -------
@@ -70,7 +144,10 @@ def run_operation(device: Device, work: Callable[[], None]) -> DeviceStatus:
         try:
             work()
         except BenchError as error:
-            status.set_exception(error)
+            if halt.excused:
+                status.set_finished()
+            else:
+                status.set_exception(error)
         except (DisconnectedError, TimeoutError) as error:
             msg = f"{label(device)}: the IOC does not answer ({error})"
             failure = ConnectError(msg)

@@ -1,16 +1,19 @@
 """The dose: attenuator, pick-off meter, shutter, and the light at the sample."""
 
 import math
+import threading
 from typing import Any, cast
 
 import numpy as np
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO
+from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus
 
 from triplet_bluesky import units
 from triplet_bluesky.devices.derived import Derived, View
 from triplet_bluesky.devices.operation import (
+    Halt,
     label,
     put_and_complete,
     read_fresh,
@@ -18,7 +21,7 @@ from triplet_bluesky.devices.operation import (
 )
 from triplet_bluesky.devices.settable import Axis, Parameter
 from triplet_bluesky.devices.shutter import Shutter
-from triplet_bluesky.errors import MoveError
+from triplet_bluesky.errors import AcquireError, MoveError
 
 __all__ = ["DoseView", "PowerControl", "PowerMeter"]
 
@@ -35,11 +38,16 @@ class PowerMeter(Device):
     """Meter on the pick-off, before the shutter: it sees the pump at all times."""
 
     measure = Cpt(EpicsSignal, "Measure", kind="omitted")
+    counter = Cpt(EpicsSignalRO, "Counter_RBV", kind="omitted")
     power = Cpt(EpicsSignalRO, "Power_RBV", kind="normal")
     power_sigma = Cpt(EpicsSignalRO, "PowerSigma_RBV", kind="normal")
     overrange = Cpt(EpicsSignalRO, "Overrange_RBV", string=True, kind="normal")
     wavelength = Cpt(Parameter, "Wavelength", tolerance=0.01, kind="normal")
     averaging_time = Cpt(Parameter, "AveragingTime", tolerance=1e-6, kind="normal")
+
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        super().__init__(prefix, **kwargs)
+        self._free = threading.Lock()
 
     def average(self) -> tuple[float, float]:
         """Average the pick-off power over the averaging time; blocks.
@@ -51,14 +59,20 @@ class PowerMeter(Device):
 
         Raises
         ------
-        MoveError
-            If the meter does not finish, or is over its range.
+        AcquireError
+            If the meter does not finish, refuses, or is over its range.
         """
         timeout = float(read_fresh(self.averaging_time.readback)) + 10.0
-        put_and_complete(self.measure, 1, timeout)
+        with self._free:
+            before = int(read_fresh(self.counter))
+            put_and_complete(self.measure, 1, timeout)
+            new = int(read_fresh(self.counter)) != before
+        if not new:
+            msg = f"{label(self)}: the meter took no new reading; the old one is void"
+            raise AcquireError(msg)
         if read_fresh(self.overrange) != "No":
             msg = f"{label(self)}: over range; attenuate more or change its range"
-            raise MoveError(msg)
+            raise AcquireError(msg)
         return float(read_fresh(self.power)), float(read_fresh(self.power_sigma))
 
 
@@ -80,6 +94,7 @@ class DoseView(View):
     def __init__(self, prefix: str = "", *, egu: str, **kwargs: Any) -> None:
         super().__init__(prefix, **kwargs)
         self.egu = egu
+        self._halt = Halt()
         self.readback.name = self.name
         self.readback.units = self.sigma.units = egu
 
@@ -119,11 +134,12 @@ class DoseView(View):
         if not (math.isfinite(value) and value > 0):
             msg = f"{label(self)}: got {value} {self.egu}, expected a positive number"
             raise MoveError(msg)
-        self.control.attenuator.forget_stop()
-        return run_operation(self, lambda: self.control.reach(self, value))
+        self._halt = halt = Halt()
+        return run_operation(self, lambda: self.control.reach(self, value, halt), halt)
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop the attenuator where it is."""
+        """Stop the regulation, and the attenuator where it is."""
+        self._halt.stop(success=success)
         self.control.attenuator.stop(success=success)
 
     def record(self, power_uw: float, sigma_uw: float) -> None:
@@ -156,8 +172,11 @@ class PowerControl(Device):
     power = Cpt(DoseView, "", egu="uW", kind="normal", labels=("motors",))
     photons = Cpt(DoseView, "", egu="photons/pulse", kind="normal", labels=("motors",))
     fluence = Cpt(DoseView, "", egu="uJ/cm2", kind="normal", labels=("motors",))
-    in_tolerance = Cpt(Derived, units="", value=0, kind="normal")
-    """1 if the dose during the exposure was within `tolerance` of the one asked for."""
+    wanted = Cpt(Derived, units="uW", kind="normal")
+    """Power at the sample that was asked for last, by any of the views."""
+    in_tolerance = Cpt(Derived, units="", value=1, kind="normal")
+    """0 if the dose during the exposure was not within `tolerance` of the wanted one;
+    1 otherwise, and as long as none was asked for."""
 
     moving = Cpt(EpicsSignalRO, "Moving_RBV", string=True, kind="omitted")
     attenuator = Cpt(Axis, "OD", tolerance=0.002, kind="normal", labels=("motors",))
@@ -181,7 +200,17 @@ class PowerControl(Device):
 
     def __init__(self, prefix: str, **kwargs: Any) -> None:
         super().__init__(prefix, **kwargs)
-        self._wanted_uw = math.nan
+        self._pump: EpicsSignalBase | None = None
+
+    def follow(self, pump: EpicsSignalBase) -> None:
+        """Let the meter correct for whatever wavelength the pump has.
+
+        Parameters
+        ----------
+        pump
+            Read-back of the pump wavelength, in nm.
+        """
+        self._pump = pump
 
     def per_microwatt(self, view: DoseView) -> float:
         """Give the value of a view for 1 uW at the sample.
@@ -211,14 +240,25 @@ class PowerControl(Device):
             )
         )
 
-    def measure(self) -> tuple[float, float]:
+    def measure(self, halt: Halt) -> tuple[float, float]:
         """Measure the power that the shutter lets through when open; blocks.
+
+        Parameters
+        ----------
+        halt
+            The stop of the operation that this is a part of.
 
         Returns
         -------
         :
             Power at the sample and its statistical standard error, in uW.
         """
+        if self._pump is not None:
+            pump_nm = float(read_fresh(self._pump))
+            if not self.meter.wavelength.agrees(
+                pump_nm, self.meter.wavelength.position
+            ):
+                self.meter.wavelength.go(pump_nm, halt)
         picked_off, sigma = self.meter.average()
         ratio = float(
             np.interp(
@@ -229,7 +269,7 @@ class PowerControl(Device):
         )
         return picked_off * ratio, sigma * ratio
 
-    def reach(self, view: DoseView, value: float) -> None:
+    def reach(self, view: DoseView, value: float, halt: Halt) -> None:
         """Regulate the attenuator until the meter confirms a dose; blocks.
 
         Parameters
@@ -238,19 +278,21 @@ class PowerControl(Device):
             The view that the value is stated in.
         value
             The wanted dose, in the unit of the view.
+        halt
+            The stop of the operation that this is a part of.
 
         Raises
         ------
         MoveError
             If there is no light, the dose is out of reach, or it does not settle.
         """
-        wanted_uw = value / self.per_microwatt(view)
         tolerance = float(self.tolerance.get()) / 2
-        self.meter.averaging_time.go(REGULATION_TIME_S)
+        self.meter.averaging_time.go(REGULATION_TIME_S, halt)
         lowest, highest = self.attenuator.limits
         power_uw = math.nan
         for _ in range(MAX_CORRECTIONS):
-            power_uw, sigma_uw = self.measure()
+            power_uw, sigma_uw = self.measure(halt)
+            wanted_uw = value / self.per_microwatt(view)
             density = float(self.attenuator.position)
             if power_uw <= 3 * sigma_uw and density <= lowest:
                 msg = (
@@ -259,7 +301,7 @@ class PowerControl(Device):
                 )
                 raise MoveError(msg)
             if abs(power_uw / wanted_uw - 1) <= tolerance:
-                self._wanted_uw = wanted_uw
+                self.wanted.put(wanted_uw)
                 self._record(power_uw, sigma_uw)
                 return
             wanted_density = lowest
@@ -273,7 +315,7 @@ class PowerControl(Device):
                     f"{view.egu} (attenuator open)"
                 )
                 raise MoveError(msg)
-            self.attenuator.go(min(max(wanted_density, lowest), highest))
+            self.attenuator.go(min(max(wanted_density, lowest), highest), halt)
         msg = (
             f"{label(view)}: asked for {value:.4g} {view.egu}, reached "
             f"{power_uw * self.per_microwatt(view):.4g} after {MAX_CORRECTIONS} "
@@ -289,10 +331,11 @@ class PowerControl(Device):
         :
             Finished when the meter has averaged over its averaging time.
         """
-        return run_operation(self, lambda: self._record(*self.measure()))
+        halt = Halt()
+        return run_operation(self, lambda: self._record(*self.measure(halt)), halt)
 
     def _record(self, power_uw: float, sigma_uw: float) -> None:
         for view in (self.power, self.photons, self.fluence):
             view.record(power_uw, sigma_uw)
-        deviation = abs(power_uw / self._wanted_uw - 1)
-        self.in_tolerance.put(int(deviation <= float(self.tolerance.get())))
+        deviation = abs(power_uw / float(self.wanted.get()) - 1)
+        self.in_tolerance.put(int(not deviation > float(self.tolerance.get())))

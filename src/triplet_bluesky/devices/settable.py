@@ -1,7 +1,6 @@
 """What everything settable has in common: put, complete, read back, compare."""
 
 import math
-import threading
 from abc import abstractmethod
 from typing import Any
 
@@ -13,8 +12,8 @@ from ophyd.utils.epics_pvs import AlarmSeverity
 
 from triplet_bluesky.devices.derived import no_offset
 from triplet_bluesky.devices.operation import (
+    Halt,
     await_completion,
-    issue,
     label,
     read_fresh,
     run_operation,
@@ -41,8 +40,7 @@ class Settable(Device):
     def __init__(self, prefix: str, *, timeout: float = 120.0, **kwargs: Any) -> None:
         super().__init__(prefix, **kwargs)
         self.timeout = timeout
-        self._stopped = threading.Event()
-        self._issuing = threading.Lock()
+        self._halt = Halt()
         self.readback.name = self.name
 
     @property
@@ -93,27 +91,25 @@ class Settable(Device):
             If the value is not possible; nothing has moved then.
         """
         self.check_value(value)
-        self.forget_stop()
-        return run_operation(self, lambda: self.go(value))
+        self._halt = halt = Halt()
+        return run_operation(self, lambda: self.go(value, halt), halt)
 
-    def forget_stop(self) -> None:
-        """Let `go` move again after a stop."""
-        self._stopped.clear()
-
-    def go(self, value: Any) -> None:
+    def go(self, value: Any, halt: Halt) -> None:
         """Put, wait for completion and verify; blocks (see `set` for the status).
 
         Parameters
         ----------
         value
             The target, in the unit of the set point.
+        halt
+            The stop of the operation that this is a part of.
 
         Raises
         ------
         MoveError
             If the read-back does not agree after completion, with the IOC's reason.
         """
-        self.command(value)
+        self.command(value, halt)
         readback = read_fresh(self.readback)
         if not self.agrees(value, readback):
             msg = (
@@ -129,24 +125,22 @@ class Settable(Device):
             )
             raise MoveError(msg)
 
-    def command(self, value: Any) -> None:
+    def command(self, value: Any, halt: Halt) -> None:
         """Put the set point and wait for completion, unless stopped before; blocks.
 
         Parameters
         ----------
         value
             The target, in the unit of the set point.
+        halt
+            The stop of the operation that this is a part of.
 
         Raises
         ------
         MoveError
-            If `stop` came first: a stop that overtakes its move must not be lost.
+            If the stop came first, or the IOC does not complete in time.
         """
-        with self._issuing:
-            if self._stopped.is_set():
-                msg = f"{label(self)}: stopped before it went to {value}"
-                raise MoveError(msg)
-            done = issue(self.setpoint, value)
+        done = halt.issue(self.setpoint, value)
         await_completion(self.setpoint, done, value, self.timeout)
 
     def read_configuration(self) -> OrderedDictType:
@@ -164,10 +158,15 @@ class Settable(Device):
         return description
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop the motion where it is; the IOC then completes, away from the target."""
+        """Stop the motion where it is; the IOC then completes, away from the target.
+
+        Parameters
+        ----------
+        success
+            Whether a move that is cut short counts as finished.
+        """
         super().stop(success=success)
-        with self._issuing:
-            self._stopped.set()
+        self._halt.stop(success=success)
         stop_motion = getattr(self.parent, "stop_motion", None)
         if stop_motion is not None and stop_motion.connected:
             stop_motion.put(1)

@@ -16,8 +16,15 @@ class Shutter(Choice):
     holds when a scan pauses; it opens again when the interrupted point is repeated.
     """
 
-    def stop(self, *, success: bool = False) -> None:  # noqa: ARG002 - bluesky's protocol
-        """Close at once, without waiting."""
+    def stop(self, *, success: bool = False) -> None:
+        """Close at once, without waiting.
+
+        Parameters
+        ----------
+        success
+            Whether an opening that is cut short counts as finished.
+        """
+        self._halt.stop(success=success)
         if self.setpoint.connected:
             self.setpoint.put(CLOSED)
             self.log.debug("%s: closed by stop", label(self))

@@ -8,7 +8,9 @@ from ophyd.status import DeviceStatus
 
 from triplet_bluesky import units
 from triplet_bluesky.devices.derived import PositionView, View
+from triplet_bluesky.devices.operation import label
 from triplet_bluesky.devices.settable import Axis
+from triplet_bluesky.errors import MoveError
 
 __all__ = ["EnergyView", "TunableFilter"]
 
@@ -61,7 +63,19 @@ class EnergyView(View):
         -------
         :
             Status of the wavelength axis.
+
+        Raises
+        ------
+        MoveError
+            If the filter cannot give that energy; nothing has moved then.
         """
+        low, high = self.limits
+        if not low <= energy_ev <= high:
+            msg = (
+                f"{label(self)}: got {energy_ev} eV, possible is {low:.4f} to "
+                f"{high:.4f} eV"
+            )
+            raise MoveError(msg)
         return self.wavelength.set(float(units.wavelength_nm(energy_ev)))
 
     def stop(self, *, success: bool = False) -> None:

@@ -66,6 +66,7 @@ class DarkFrames:
         yield from bps.create("dark")
         yield from bps.read(bench.ccd)
         yield from bps.save()
+        yield from bps.checkpoint()
         self.taken.add(exposure)
 
 

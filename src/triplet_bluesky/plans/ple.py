@@ -167,7 +167,7 @@ def ple(
                 bench.power_control.meter.averaging_time,
                 bench.power_control.attenuator,
                 bench.analyser.inserted,
-                bench.analyser.angle,
+                bench.analyser.half_wave_plate,
                 bench.ccd.cam.image_mode,
                 bench.ccd.cam.acquire_time,
                 bench.ccd.subexposures,
@@ -193,13 +193,14 @@ def _scan(
     @bpp.run_decorator(md=metadata)
     @bpp.baseline_decorator([bench.laser, bench.ioc, *detectors[3:]])
     def run() -> MsgGenerator[Any]:
+        yield from bps.checkpoint()
         for wavelength in measurement.wavelengths:
-            yield from bps.checkpoint()
             yield from _point(bench, measurement, wavelength, darks)
             yield from bps.create("primary")
             for detector in detectors:
                 yield from bps.read(detector)
             yield from bps.save()
+            yield from bps.checkpoint()
 
     return (yield from run())
 

@@ -7,6 +7,7 @@ from typing import Any
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.utils import FailedStatus, MsgGenerator
+from ophyd.utils import DisconnectedError
 
 from triplet_bluesky.errors import BenchError
 from triplet_bluesky.protocols import MicroPLBench, Setting
@@ -14,6 +15,13 @@ from triplet_bluesky.protocols import MicroPLBench, Setting
 __all__ = ["put_back_wrapper"]
 
 logger = logging.getLogger(__name__)
+
+CLOSED = "Closed"
+PUT_BACK = "put-back"
+"""Group of the messages that put something back."""
+
+PATIENCE = 5
+"""Failures of others that may arrive while one setting is being put back."""
 
 
 def put_back_wrapper(
@@ -41,20 +49,64 @@ def put_back_wrapper(
         before.append((setting, reading))
 
     def put_back() -> MsgGenerator[None]:
-        yield from _try_set(bench.power_control.shutter, "Closed")
+        yield from _end_exposure(bench)
+        yield from _try_set(bench.power_control.shutter, CLOSED)
         for setting, value in before:
             yield from _try_set(setting, value)
+        yield from _confirm_closed(bench.power_control.shutter)
 
     return (yield from bpp.finalize_wrapper(plan, put_back))
 
 
+def _end_exposure(bench: MicroPLBench) -> MsgGenerator[None]:
+    """Stop the camera, which nothing else does: it was triggered, not set."""
+    for _ in range(PATIENCE):
+        try:
+            yield from bps.stop(bench.ccd)
+            yield from bps.null()
+        except (FailedStatus, BenchError) as error:
+            logger.debug("%s while the camera was being stopped", error)
+        else:
+            return
+
+
 def _try_set(setting: Setting, value: Any) -> MsgGenerator[None]:
-    """Set something back; what fails is logged, so that the rest is still put back."""
+    """Set something back; what fails is logged, so that the rest is still put back.
+
+    The RunEngine hands a plan the failure of any status at the next message, so what
+    arrives here may be somebody else's: then this one is tried again.
+    """
     if not getattr(setting, "connected", True):
         logger.error("%s: not connected, not put back to %s", setting.name, value)
         return
+    reason: BaseException | None = None
+    for _ in range(PATIENCE):
+        status = None
+        try:
+            status = yield from bps.abs_set(setting, value, group=PUT_BACK)
+            yield from bps.wait(PUT_BACK)
+        except FailedStatus as error:
+            reason = error.__cause__ or error
+            if status is not None and status in error.args:
+                break
+        except BenchError as error:
+            reason = error
+            break
+        else:
+            return
+    logger.error("%s: not put back to %s: %s", setting.name, value, reason)
+
+
+def _confirm_closed(shutter: Setting) -> MsgGenerator[None]:
+    """Look whether the shutter is closed; if not, say so and close it blindly."""
     try:
-        yield from bps.mv(setting, value)
-    except (FailedStatus, BenchError) as error:
-        reason = error.__cause__ or error
-        logger.error("%s: not put back to %s: %s", setting.name, value, reason)  # noqa: TRY400 - the cause says it all
+        state = yield from bps.rd(shutter, default_value=CLOSED)
+    except (FailedStatus, BenchError, DisconnectedError, TimeoutError) as error:
+        state = f"unknown ({error})"
+    if state != CLOSED:
+        logger.critical(
+            "%s: state %s after the plan: make sure that no light reaches the sample",
+            shutter.name,
+            state,
+        )
+        yield from bps.stop(shutter)

@@ -35,7 +35,7 @@ def frames(generator, rates, exposure, number=3):
     return np.rint((electrons + noise) / GAIN + BIAS).astype(np.int32)
 
 
-def number(unit="", value=0.0):
+def number(unit=""):
     return {"source": "test", "dtype": "number", "shape": [], "units": unit}
 
 

@@ -3,7 +3,7 @@ from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 
 from triplet_bluesky.callbacks import FitRecorder
-from triplet_bluesky.errors import PlanError
+from triplet_bluesky.errors import ConnectError, PlanError
 
 
 class Fits:
@@ -82,3 +82,47 @@ def test_an_analysis_without_results_adds_nothing(RE, documents):
     RE(measure())
 
     assert [name for name, _ in documents] == ["start", "stop"]
+
+
+class Broken:
+    """An analysis that cannot give its results."""
+
+    def streams(self):
+        msg = "no such fit"
+        raise RuntimeError(msg)
+        yield
+
+
+def test_an_analysis_that_fails_is_logged_and_the_run_is_good(RE, documents, caplog):
+    RE.preprocessors.append(FitRecorder(Broken(), Fits()))
+
+    RE(measure())
+
+    assert "no results from Broken" in caplog.text
+    assert len(streams(documents)) == 3
+    assert documents[-1][1]["exit_status"] == "success"
+
+
+def test_a_read_that_fails_within_an_event_keeps_its_own_error(RE, documents):
+    class Unreadable:
+        name, parent, hints = "unreadable", None, {}
+
+        def describe(self):
+            return {}
+
+        def read(self):
+            msg = "the IOC is gone"
+            raise ConnectError(msg)
+
+    @bpp.run_decorator(md={})
+    def scan():
+        yield from bps.create("primary")
+        yield from bps.read(Unreadable())
+
+    RE.preprocessors.append(FitRecorder(Fits()))
+
+    with pytest.raises(ConnectError, match="the IOC is gone"):
+        RE(scan())
+
+    assert len(streams(documents)) == 3
+    assert "the IOC is gone" in documents[-1][1]["reason"]

@@ -8,7 +8,8 @@ from triplet_bluesky.plans import ple, switch_on
 
 def exposures(bench):
     """What the camera exposed, and with which shutter."""
-    return [what for name, what in bench.log if name == "ccd"]
+    log = [what for name, what in bench.log if name == "ccd"]
+    return [what for what in log if what != "stop"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def settings(bench):
             bench.power_control.attenuator,
             bench.power_control.shutter,
             bench.power_control.meter.wavelength,
-            bench.analyser.angle,
+            bench.analyser.half_wave_plate,
             bench.analyser.inserted,
             bench.ccd.cam.acquire_time,
             bench.ccd.cam.image_mode,
@@ -195,3 +196,51 @@ def test_switch_on_closes_the_shutter_before_there_is_light(RE, bench):
     assert bench.log[0] == ("power_control_shutter", "Closed")
     assert ("laser_emission", "On") in bench.log
     assert bench.cryostat.temperature.position == 10.0
+
+
+def test_two_failures_at_once_still_leave_the_shutter_closed(RE, bench, caplog):
+    bench.ccd.fails, bench.ccd.fails_at = AcquireError("no frame"), 1
+    measure = bench.power_control.trigger
+
+    def fails_too():
+        status = measure()
+        late = type(status)()
+        late.set_exception(MoveError("no reading"))
+        return late
+
+    bench.power_control.trigger = fails_too
+
+    with pytest.raises(FailedStatus):
+        RE(ple(bench, [500.0], exposure=0.1))
+
+    assert bench.power_control.shutter.position == "Closed"
+    assert "shutter: not put back" not in caplog.text
+    assert bench.tunable_filter.wavelength.position == 526.0
+
+
+def test_a_shutter_that_does_not_close_is_reported_and_closed_blindly(
+    RE, bench, caplog
+):
+    def stick():
+        yield from ple(bench, [500.0], exposure=0.1)
+
+    original = bench.ccd.trigger
+
+    def trigger_and_jam():
+        bench.power_control.shutter.fails = MoveError("jammed")
+        return original()
+
+    bench.ccd.trigger = trigger_and_jam
+
+    with pytest.raises(FailedStatus):
+        RE(stick())
+
+    assert "shutter: not put back to Closed: jammed" in caplog.text
+    assert ("power_control_shutter", "stop") in bench.log
+
+
+def test_the_camera_is_stopped_before_anything_is_put_back(RE, bench):
+    RE(ple(bench, [500.0], exposure=0.1))
+
+    stopped = bench.log.index(("ccd", "stop"))
+    assert stopped < bench.log.index(("tunable_filter_wavelength", 526.0))
