@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any
 
+from caproto import SkipWrite
 from caproto.server import PVGroup
 
-from ioc_sim.channels import Channel
+from ioc_sim.channels import Channel, RefusedPutError
 from ioc_sim.declare import text_rbv
 from ioc_sim.history import History
 from ioc_sim.world import World
@@ -17,6 +18,7 @@ __all__ = [
     "TICK",
     "Axis",
     "BenchGroup",
+    "Busy",
     "Instrument",
     "Part",
     "pass_time",
@@ -54,15 +56,7 @@ class BenchGroup(PVGroup):
 
 
 class Instrument(BenchGroup):
-    """A group of PVs that takes commands, with a place for its last refusal.
-
-    Parameters
-    ----------
-    prefix
-        What its PV names begin with, ending in a colon.
-    world
-        The bench behind the PVs.
-    """
+    """A group of PVs that takes commands, with a place for its last refusal."""
 
     last_error_rbv = text_rbv(
         "LastError_RBV",
@@ -70,9 +64,7 @@ class Instrument(BenchGroup):
         doc="Why the last put was refused: PV, value, limits; all of it with '$'",
     )
 
-    def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
-        self._blamed: Channel | None = None
-        super().__init__(prefix, world=world, **kwargs)
+    _blamed: Channel | None = None
 
     async def report_error(self, channel: Channel, text: str) -> None:
         """Show why a put was refused.
@@ -117,25 +109,11 @@ class Part(PVGroup):
         self._instrument = parent
 
     async def report_error(self, channel: Channel, text: str) -> None:
-        """Show why a put was refused.
-
-        Parameters
-        ----------
-        channel
-            The PV that was put to.
-        text
-            Its name, what was got, what is possible.
-        """
+        """Have the instrument show why a put was refused."""
         await self._instrument.report_error(channel, text)
 
     async def forget_error(self, channel: Channel) -> None:
-        """Take the text back when the same PV gets a put that is possible.
-
-        Parameters
-        ----------
-        channel
-            The PV that was put to.
-        """
+        """Have the instrument take the text back."""
         await self._instrument.forget_error(channel)
 
 
@@ -196,6 +174,62 @@ class Axis:
             self._interrupt.set()
             self._interrupt = None
             await self._report(self._history.stop(self._world.now()))
+
+
+class Busy:
+    """One operation at a time, behind a PV that is ``Done`` when there is none.
+
+    Parameters
+    ----------
+    what
+        What the operation is, for refusals.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.abort = asyncio.Event()
+        """Set when the operation is to end early."""
+        self._what = what
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def put(
+        self, channel: Channel, value: str, operate: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Operate until it is done; ``Done`` ends it early. However it ends, it ends.
+
+        Parameters
+        ----------
+        channel
+            The PV that was put to.
+        value
+            ``Done``, or the name of the operation.
+        operate
+            Does it; returns soon after `abort` is set.
+
+        Raises
+        ------
+        RefusedPutError
+            If it is under way already.
+        SkipWrite
+            Always else: the PV is written.
+        """
+        if value == "Done":
+            self.abort.set()
+            await self._idle.wait()
+            await channel.post("Done")
+            raise SkipWrite
+        if not self._idle.is_set():
+            msg = f"got {value} during {self._what}; wait for it, or put Done to end it"
+            raise RefusedPutError(msg)
+        self._idle.clear()
+        self.abort.clear()
+        try:
+            await channel.post(value)
+            await operate()
+        finally:
+            self._idle.set()
+            await channel.post("Done")
+        raise SkipWrite
 
 
 async def pass_time(

@@ -5,10 +5,10 @@ import itertools
 from typing import Any
 
 import numpy as np
-from caproto import SkipWrite
+from caproto import AlarmSeverity, AlarmStatus
 
 from ioc_sim import detection
-from ioc_sim.base import Instrument, pass_time
+from ioc_sim.base import Busy, Instrument, pass_time
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.chip import Chip
 from ioc_sim.declare import (
@@ -47,6 +47,10 @@ STATES = (
     "Aborted",
 )
 """ADCore's detector states, in its order."""
+
+NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
+STATE_ALARMS = {"Error": (AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)}
+"""Alarms of the detector states; the others have none."""
 
 IMAGE_MODES = ("Single", "Multiple", "Continuous")
 TYPES = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32")
@@ -248,9 +252,7 @@ class Ccd(Instrument):
 
     def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
         super().__init__(prefix, world=world, **kwargs)
-        self._abort = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._acquisition = Busy("an acquisition")
         self._frame = 0
         self.chip = Chip(f"{prefix}cam1:", parent=self)
         self.image = StdArrays(f"{prefix}image1:", parent=self)
@@ -269,22 +271,7 @@ class Ccd(Instrument):
     @acquire.putter
     async def _put_acquire(self, instance: Any, value: str) -> None:
         """Take frames; completes when they are all there, or the abort is done."""
-        if value == "Done":
-            self._abort.set()
-            await self._idle.wait()
-            raise SkipWrite
-        if not self._idle.is_set():
-            msg = "got Acquire during an acquisition; wait for it, or put Done to it"
-            raise RefusedPutError(msg)
-        self._idle.clear()
-        self._abort.clear()
-        await instance.post("Acquire")
-        try:
-            await self._take_frames()
-        finally:
-            await instance.post("Done")
-            self._idle.set()
-        raise SkipWrite
+        await self._acquisition.put(instance, value, self._acquire)
 
     @acquire_time.putter
     async def _put_acquire_time(self, instance: Any, value: float) -> None:
@@ -330,6 +317,13 @@ class Ccd(Instrument):
         await self._show_sensitivity(value)
         await self.preamp_gain_rbv.post(value)
 
+    async def _acquire(self) -> None:
+        try:
+            await self._take_frames()
+        except Exception as error:
+            await self._show_state("Error", f"Acquisition failed: {error!r}")
+            raise
+
     async def _take_frames(self) -> None:
         mode = self.image_mode_rbv.value
         wanted = {"Single": 1, "Multiple": self.num_images_rbv.value}.get(mode)
@@ -354,9 +348,9 @@ class Ccd(Instrument):
     async def _expose(self, start_s: float, exposure_s: float) -> bool:
         """Wait for the end of a frame; False if it was aborted."""
         end = start_s + exposure_s
-        while await pass_time(self.world, end, self._abort):
+        while await pass_time(self.world, end, self._acquisition.abort):
             pass
-        return not self._abort.is_set()
+        return not self._acquisition.abort.is_set()
 
     async def _read_out(self, start_s: float, exposure_s: float) -> None:
         await self._show_state("Readout", "Reading out")
@@ -372,6 +366,7 @@ class Ccd(Instrument):
 
     async def _show_state(self, state: str, message: str) -> None:
         await self.detector_state_rbv.post(state)
+        await self.detector_state_rbv.raise_alarm(*STATE_ALARMS.get(state, NO_ALARM))
         await self.status_message_rbv.post(message)
 
     async def _show_sensitivity(self, gain: str) -> None:

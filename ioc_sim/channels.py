@@ -136,6 +136,10 @@ class SetPoint(Channel):
             await self._refuse(str(error) or type(error).__name__)
             msg = f"{self.pvname}: {error}"
             raise RefusedPutError(msg) from error
+        except Exception as error:
+            # Not foreseen: shown like a refusal; the server logs where it comes from.
+            await self._refuse(f"failed, {error!r}")
+            raise
 
     def accept(self, sent: Any) -> Any:
         """Value to write for what was sent; raises if the instrument cannot do it.

@@ -1,10 +1,11 @@
 """How the PVs of an instrument are declared: one function for each kind."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from caproto.server import pvproperty
+from caproto.server import PvpropertyInteger, pvproperty
 
 from ioc_sim.channels import (
     Channel,
@@ -18,6 +19,8 @@ from ioc_sim.channels import (
 )
 
 __all__ = [
+    "Enumerated",
+    "Numeric",
     "choice",
     "choice_rbv",
     "integer",
@@ -35,90 +38,82 @@ ARRAY_BACKLOG = 16
 """Waveforms that wait for a client that reads slowly; the newest are kept."""
 
 Limits = tuple[float, float]
+ChannelT = TypeVar("ChannelT", bound=Channel)
 
 
-def number(
-    name: str, value: float, limits: Limits, units: str, **more: Any
-) -> pvproperty[NumberSetPoint, Any]:
-    """Declare a floating-point set point.
+@dataclass(frozen=True)
+class Numeric(Generic[ChannelT]):
+    """How numbers of one kind are declared."""
 
-    Parameters
-    ----------
-    name
-        PV name within the instrument.
-    value
-        Initial value.
-    limits
-        Lowest and highest value that is not refused.
-    units
-        Unit of the value and the limits.
-    **more
-        ``precision``, ``doc`` and ``mirrors``, the real driver's record.
-    """
-    return _numeric(NumberSetPoint, name, float(value), limits, units, **more)
+    kind: type[ChannelT]
+    """DOUBLE or LONG; a set point, or a value that only the instrument writes."""
 
+    def __call__(
+        self, name: str, value: float, limits: Limits, units: str, **more: Any
+    ) -> pvproperty[ChannelT, Any]:
+        """Declare a number.
 
-def number_rbv(
-    name: str, value: float, limits: Limits, units: str, **more: Any
-) -> pvproperty[NumberReadback, Any]:
-    """Declare a floating-point value that only the instrument writes.
-
-    Parameters
-    ----------
-    name
-        PV name within the instrument.
-    value
-        Initial value.
-    limits
-        Range to show it in.
-    units
-        Unit of the value and the limits.
-    **more
-        ``precision``, ``doc`` and ``mirrors``, the real driver's record.
-    """
-    return _numeric(NumberReadback, name, float(value), limits, units, **more)
+        Parameters
+        ----------
+        name
+            PV name within the instrument.
+        value
+            Initial value.
+        limits
+            Lowest and highest value: others are refused, or are not expected.
+        units
+            Unit of the value and the limits; of a whole number, what is counted.
+        **more
+            ``precision`` of a DOUBLE, ``doc``, and ``mirrors``, the driver's record.
+        """
+        whole = issubclass(self.kind, PvpropertyInteger)
+        start = int(value) if whole else float(value)
+        return _numeric(self.kind, name, start, limits, units, **more)
 
 
-def integer(
-    name: str, value: int, limits: Limits, units: str, **more: Any
-) -> pvproperty[IntegerSetPoint, Any]:
-    """Declare a whole-number set point.
+@dataclass(frozen=True)
+class Enumerated(Generic[ChannelT]):
+    """How enums of one kind are declared."""
 
-    Parameters
-    ----------
-    name
-        PV name within the instrument.
-    value
-        Initial value.
-    limits
-        Lowest and highest value that is not refused.
-    units
-        What is counted.
-    **more
-        ``doc`` and ``mirrors``, the real driver's record.
-    """
-    return _numeric(IntegerSetPoint, name, int(value), limits, units, **more)
+    kind: type[ChannelT]
+    """A set point, or a state that only the instrument writes."""
+
+    def __call__(
+        self, name: str, choices: Sequence[str], value: str, **more: Any
+    ) -> pvproperty[ChannelT, Any]:
+        """Declare an enum.
+
+        Parameters
+        ----------
+        name
+            PV name within the instrument.
+        choices
+            Its states, from index 0.
+        value
+            Initial state.
+        **more
+            ``doc`` and ``mirrors``, the real driver's record.
+        """
+        return _plain(self.kind, name, value, enum_strings=tuple(choices), **more)
 
 
-def integer_rbv(
-    name: str, value: int, limits: Limits, units: str, **more: Any
-) -> pvproperty[IntegerReadback, Any]:
-    """Declare a whole number that only the instrument writes.
+number = Numeric(NumberSetPoint)
+"""Declare a floating-point set point."""
 
-    Parameters
-    ----------
-    name
-        PV name within the instrument.
-    value
-        Initial value.
-    limits
-        Range to show it in.
-    units
-        What is counted.
-    **more
-        ``doc`` and ``mirrors``, the real driver's record.
-    """
-    return _numeric(IntegerReadback, name, int(value), limits, units, **more)
+number_rbv = Numeric(NumberReadback)
+"""Declare a floating-point value that only the instrument writes."""
+
+integer = Numeric(IntegerSetPoint)
+"""Declare a whole-number set point."""
+
+integer_rbv = Numeric(IntegerReadback)
+"""Declare a whole number that only the instrument writes."""
+
+choice = Enumerated(ChoiceSetPoint)
+"""Declare an enum set point."""
+
+choice_rbv = Enumerated(ChoiceReadback)
+"""Declare an enum that only the instrument writes."""
 
 
 def waveform_rbv(
@@ -143,44 +138,6 @@ def waveform_rbv(
     more["max_length"] = len(value)
     more["max_subscription_backlog"] = ARRAY_BACKLOG
     return _numeric(kind, name, value, limits, units, **more)
-
-
-def choice(
-    name: str, choices: Sequence[str], value: str, **more: Any
-) -> pvproperty[ChoiceSetPoint, Any]:
-    """Declare an enum set point.
-
-    Parameters
-    ----------
-    name
-        PV name within the instrument.
-    choices
-        Its states, from index 0.
-    value
-        Initial state.
-    **more
-        ``doc`` and ``mirrors``, the real driver's record.
-    """
-    return _plain(ChoiceSetPoint, name, value, enum_strings=tuple(choices), **more)
-
-
-def choice_rbv(
-    name: str, choices: Sequence[str], value: str, **more: Any
-) -> pvproperty[ChoiceReadback, Any]:
-    """Declare an enum that only the instrument writes.
-
-    Parameters
-    ----------
-    name
-        PV name within the instrument.
-    choices
-        Its states, from index 0.
-    value
-        Initial state.
-    **more
-        ``doc`` and ``mirrors``, the real driver's record.
-    """
-    return _plain(ChoiceReadback, name, value, enum_strings=tuple(choices), **more)
 
 
 def text_rbv(name: str, value: str, **more: Any) -> pvproperty[TextReadback, Any]:

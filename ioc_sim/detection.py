@@ -116,17 +116,7 @@ def pixel_wavelengths(centre_nm: float, spectrometer: Spectrometer) -> FloatArra
 def pixel_edges(centre_nm: float, spectrometer: Spectrometer) -> FloatArray:
     """Give the wavelengths between the pixels and at both ends, in nm.
 
-    Parameters
-    ----------
-    centre_nm
-        Wavelength at the centre of the camera, in nm.
-    spectrometer
-        Parameters of the spectrometer.
-
-    Returns
-    -------
-    :
-        Wavelengths, rising; shape ``(1025,)``.
+    Arguments as of `pixel_wavelengths`; one value more, shape ``(1025,)``.
     """
     offset = np.arange(PIXELS + 1, dtype=float) - PIXELS / 2
     return centre_nm + spectrometer.dispersion * offset

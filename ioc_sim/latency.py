@@ -1,6 +1,6 @@
 """A caproto server whose answers leave at once, in order, from one known port.
 
-caproto's asyncio server is mended in four places, all of them here:
+caproto's asyncio server is mended in five places, all of them here:
 
 * Its listening socket is made with protocol number 0, for which asyncio does not switch
   Nagle's algorithm off; a put response after a monitor then waits for the client's
@@ -10,6 +10,8 @@ caproto's asyncio server is mended in four places, all of them here:
   waits for completion looks at the old values. A record of EPICS base sends them first.
 * A server whose TCP port is taken picks a random one; two copies of an IOC then share
   its PVs between them, unnoticed.
+* A put does not know whose it is; here its task has the `ioc_sim.client.WRITER`, who is
+  told when the circuit is gone.
 """
 
 import asyncio
@@ -19,6 +21,8 @@ from typing import Any
 
 from caproto import CaprotoRuntimeError, WriteNotifyResponse
 from caproto.asyncio.server import AsyncioEvent, Context, VirtualCircuit
+
+from ioc_sim.client import WRITER, Client
 
 __all__ = ["PortTakenError", "PromptCircuit", "PromptContext"]
 
@@ -59,6 +63,7 @@ class PromptCircuit(VirtualCircuit):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.write_event = _WriteEvent()
+        self.writer = Client()
         self._monitors_sent = asyncio.Event()
 
     async def get_from_sub_queue(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  (caproto's signature)
@@ -89,6 +94,18 @@ class PromptCircuit(VirtualCircuit):
         if any(isinstance(command, WriteNotifyResponse) for command in commands):
             await self._send_monitors()
         await super().send(*commands)
+
+    async def _start_write_task(self, handle_write: Callable[[], Any]) -> None:
+        # The task keeps the context that it is made in.
+        token = WRITER.set(self.writer)
+        await super()._start_write_task(handle_write)
+        WRITER.reset(token)
+
+    async def _on_disconnect(self) -> None:
+        if self.connected:
+            # Not awaited here: the caller may be a task that ends with the circuit.
+            self.context.server_tasks.create(self.writer.leave())
+        await super()._on_disconnect()
 
     async def _send_monitors(self) -> None:
         loop = asyncio.get_running_loop()

@@ -151,27 +151,13 @@ class MotorRecord(Part):
         await self._set_limits(settings.low, settings.high)
 
     async def report_error(self, channel: Channel, text: str) -> None:
-        """Show why a put was refused, also as a limit violation.
-
-        Parameters
-        ----------
-        channel
-            The field that was put to.
-        text
-            Its name, what was got, what is possible.
-        """
+        """Show why a put was refused, also as a limit violation."""
         if channel is self.val and "limits" in text:
             await self.lvio.post(1)
         await super().report_error(channel, text)
 
     async def forget_error(self, channel: Channel) -> None:
-        """Take the text back when the same field gets a put that is possible.
-
-        Parameters
-        ----------
-        channel
-            The field that was put to.
-        """
+        """Take the text back, and the limit violation."""
         if channel is self.val:
             await self.lvio.post(0)
         await super().forget_error(channel)

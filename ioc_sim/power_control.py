@@ -1,18 +1,28 @@
 """The power control: attenuator, pick-off meter and shutter, in the beam's order."""
 
-import asyncio
+import logging
 from typing import Any
 
 import numpy as np
 from caproto import SkipWrite
 
 from ioc_sim import motion
-from ioc_sim.base import Axis, Instrument, pass_time
+from ioc_sim.base import Axis, Busy, Instrument, pass_time
 from ioc_sim.channels import RefusedPutError
-from ioc_sim.declare import choice, choice_rbv, number, number_rbv, waveform_rbv
+from ioc_sim.client import WRITER, Client
+from ioc_sim.declare import (
+    choice,
+    choice_rbv,
+    integer_rbv,
+    number,
+    number_rbv,
+    waveform_rbv,
+)
 from ioc_sim.world import World
 
 __all__ = ["PowerControl"]
+
+logger = logging.getLogger(__name__)
 
 NO_YES = ("No", "Yes")
 CLOSED_OPEN = ("Closed", "Open")
@@ -25,6 +35,7 @@ WAVELENGTH = (400.0, 1100.0)
 POWER = (0.0, 100.0)
 """Range to show pick-off powers in, uW."""
 
+COUNTER = (0, 2**31 - 1)
 CALIBRATED = 32
 """Wavelengths of the calibration table."""
 
@@ -69,6 +80,13 @@ class PowerControl(Instrument):
         precision=6,
         doc="Standard error of that mean, meter noise included",
     )
+    counter_rbv = integer_rbv(
+        "Meter:Counter_RBV",
+        0,
+        COUNTER,
+        "readings",
+        doc="Readings completed; written after the reading itself",
+    )
     meter_wavelength = number(
         "Meter:Wavelength",
         526,
@@ -111,8 +129,8 @@ class PowerControl(Instrument):
         self._blade = Axis(
             world, world.shutter, motion.SHUTTER_SPEED, self._report_shutter
         )
-        self._reading = 0
-        self._abort = asyncio.Event()
+        self._opener: Client | None = None
+        self._meter = Busy("a reading")
 
     async def start(self) -> None:
         """Show the calibration."""
@@ -149,6 +167,7 @@ class PowerControl(Instrument):
     @shutter.putter
     async def _put_shutter(self, instance: Any, value: str) -> None:
         """Move the blade; completes when it is fully there."""
+        self._watch_opener(WRITER.get() if value == "Open" else None)
         await instance.post(value)
         await self._blade.move(float(value == "Open"))
         raise SkipWrite
@@ -156,31 +175,41 @@ class PowerControl(Instrument):
     @measure.putter
     async def _put_measure(self, instance: Any, value: str) -> None:
         """Take one reading; Done ends one that is under way, without a result."""
-        if value == "Done":
-            self._abort.set()
-            raise SkipWrite
-        if instance.value == "Measure":
-            msg = "got Measure during a reading; wait for it, or put Done to end it"
-            raise RefusedPutError(msg)
-        await instance.post("Measure")
-        self._abort.clear()
+        await self._meter.put(instance, value, self._read_meter)
+
+    async def _read_meter(self) -> None:
         start = self.world.now()
         end = start + self.averaging_time.value
-        while await pass_time(self.world, end, self._abort):
+        while await pass_time(self.world, end, self._meter.abort):
             pass
-        if not self._abort.is_set():
-            await self._read_meter(start, end)
-        await instance.post("Done")
-        raise SkipWrite
-
-    async def _read_meter(self, start_s: float, end_s: float) -> None:
-        self._reading += 1
+        if self._meter.abort.is_set():
+            return
+        counter = self.counter_rbv.value + 1
         reading = self.world.meter_reading(
-            start_s, end_s, self.meter_wavelength.value, self._reading
+            start, end, self.meter_wavelength.value, counter
         )
         await self.power_rbv.post(reading.power_uw)
         await self.power_sigma_rbv.post(reading.sigma_uw)
         await self.overrange_rbv.post(NO_YES[bool(reading.overrange)])
+        await self.counter_rbv.post(counter)
+
+    def _watch_opener(self, client: Client | None) -> None:
+        """Close the shutter when this client goes; no other one is watched."""
+        if client is not None and not client.connected:
+            msg = "got Open from a client that has gone; the shutter stays as it is"
+            raise RefusedPutError(msg)
+        if self._opener is not None:
+            self._opener.forget(self)
+        self._opener = client
+        if client is not None:
+            client.when_gone(self, self._close_behind)
+
+    async def _close_behind(self) -> None:
+        """Close the shutter that nobody is there to close."""
+        logger.warning("shutter closed: the client that opened it has gone")
+        self._opener = None
+        await self.shutter.post("Closed")
+        await self._blade.move(0.0)
 
     async def _report_shutter(self, opened: float) -> None:
         await self.shutter_rbv.post(CLOSED_OPEN[opened > 0])

@@ -5,7 +5,7 @@ from typing import get_type_hints
 
 import pytest
 from caproto import ChannelType
-from ophyd import Device, EpicsSignal
+from ophyd import Device, EpicsSignal, Kind
 from ophyd.signal import EpicsSignalBase
 
 from ioc_sim.clock import ManualClock
@@ -27,13 +27,34 @@ INSTRUMENTS = {
 }
 
 SPARE = {
-    # areaDetector and Shamrock records that a real IOC has and an operator's screen
-    # shows, served for clients other than ours.
-    "CCD:",
-    "SPEC:",
-    "CRYO:",
-    "ANALYSER:HWP",
+    "fields of the motor record that ophyd's EpicsMotor and motor screens connect to": (
+        "ANALYSER:HWP",
+        ".MOVN .SPMG .HLM .LLM .LVIO .ACCL .EGU .PREC .DIR .FOFF .SET .HLS .LLS .TDIR "
+        ".HOMF .HOMR",
+    ),
+    "records of ADBase that an operator's screen shows": (
+        "CCD:cam1:",
+        "AcquirePeriod AcquirePeriod_RBV NumImagesCounter_RBV ArrayCounter "
+        "StatusMessage_RBV SizeY_RBV MaxSizeX_RBV MaxSizeY_RBV ArraySizeX_RBV "
+        "ArraySizeY_RBV DataType_RBV",
+    ),
+    "what the operator, not a plan, decides about the chip": (
+        "CCD:cam1:",
+        "Temperature AndorCooler AndorCooler_RBV FullWell_RBV",
+    ),
+    "records of NDPluginStdArrays that stock image viewers connect to": (
+        "CCD:image1:",
+        "ArrayCounter_RBV ArraySize0_RBV EnableCallbacks EnableCallbacks_RBV "
+        "PluginType_RBV",
+    ),
+    "the read-back that Lake Shore screens show beside RAMP_S1": ("CRYO:", "RAMP1"),
 }
+"""PVs that our devices do not use: why they are served, and their names."""
+
+NUMBERS = {ChannelType.DOUBLE, ChannelType.LONG}
+TEXTS = {ChannelType.ENUM, ChannelType.STRING}
+DIGITS = range(1, 10)
+"""Precisions that somebody has chosen; 0 is caproto's default."""
 
 
 def signals(cls, prefix):
@@ -68,6 +89,35 @@ def channel(served, name):
     return served[plain(name)]
 
 
+def spare():
+    return {at + name for at, names in SPARE.values() for name in names.split()}
+
+
+def recorded():
+    """All that gets into documents, without the words: suffix and component."""
+    for name, component, _ in asked():
+        kept = component.kind & (Kind.normal | Kind.config)
+        if kept and not component.kwargs.get("string"):
+            yield name, component
+
+
+def numbers(served):
+    """Every number that a device uses: name and channel."""
+    for name, *_ in asked():
+        if channel(served, name).data_type in NUMBERS:
+            yield name, channel(served, name)
+
+
+def pairs(served):
+    """Every numeric axis with a read-back of its own: name and two channels."""
+    for name, component, owner in asked():
+        if not issubclass(owner, Axis) or component is not owner.setpoint:
+            continue
+        if owner.readback.suffix in ("_RBV", ".RBV"):
+            readback = plain(name) + owner.readback.suffix
+            yield name, channel(served, name), channel(served, readback)
+
+
 def test_every_instrument_has_a_device():
     assert set(INSTRUMENTS.values()) == set(GROUPS)
 
@@ -94,29 +144,70 @@ def test_what_a_device_reads_as_text_is_text(served):
         name
         for name, component, _ in asked()
         if component.kwargs.get("string")
-        and channel(served, name).data_type
-        not in (ChannelType.ENUM, ChannelType.STRING)
+        and channel(served, name).data_type not in TEXTS
     ]
 
     assert wrong == []
 
 
-def test_axes_have_units_and_limits(served):
-    for name, component, owner in asked():
-        if issubclass(owner, Axis) and component is owner.setpoint:
-            pv = channel(served, name)
-            assert pv.lower_ctrl_limit < pv.upper_ctrl_limit, name
-            assert pv.units, name
+def test_what_a_device_records_as_a_number_is_one(served):
+    wrong = {
+        name: channel(served, name).data_type.name
+        for name, _ in recorded()
+        if channel(served, name).data_type not in NUMBERS
+    }
+
+    assert wrong == {}
 
 
-def test_a_read_back_has_the_unit_of_its_set_point(served):
-    for name, component, owner in asked():
-        if not issubclass(owner, Axis) or component is not owner.setpoint:
-            continue
-        if owner.readback.suffix in ("_RBV", ".RBV"):
-            stem = name.removesuffix(".VAL")
-            readback = channel(served, stem + owner.readback.suffix)
-            assert readback.units == channel(served, name).units, name
+def test_axes_are_numbers(served):
+    wrong = [
+        name
+        for name, component, owner in asked()
+        if issubclass(owner, Axis)
+        and component in (owner.setpoint, owner.readback)
+        and channel(served, name).data_type not in NUMBERS
+    ]
+
+    assert wrong == []
+
+
+def test_every_number_has_a_unit(served):
+    assert [name for name, pv in numbers(served) if not pv.units] == []
+
+
+def test_every_number_has_limits_of_both_kinds(served):
+    without = [
+        name
+        for name, pv in numbers(served)
+        if not pv.lower_ctrl_limit < pv.upper_ctrl_limit
+        or not pv.lower_disp_limit < pv.upper_disp_limit
+    ]
+
+    assert without == []
+
+
+def test_every_floating_point_number_has_a_precision(served):
+    without = {
+        name: pv.precision
+        for name, pv in numbers(served)
+        if pv.data_type == ChannelType.DOUBLE and pv.precision not in DIGITS
+    }
+
+    assert without == {}
+
+
+def test_a_read_back_has_type_unit_and_precision_of_its_set_point(served):
+    def described(pv):
+        return pv.data_type, pv.units, getattr(pv, "precision", None)
+
+    different = [
+        name
+        for name, setpoint, readback in pairs(served)
+        if described(setpoint) != described(readback)
+    ]
+
+    assert different == []
 
 
 def test_choices_are_enums_with_the_same_states_on_both_sides(served):
@@ -129,10 +220,8 @@ def test_choices_are_enums_with_the_same_states_on_both_sides(served):
 def test_nothing_is_served_that_nobody_uses(served):
     used = {plain(name) for name, *_ in asked()}
 
-    unused = [
-        name
-        for name in served
-        if name not in used and not any(name.startswith(spare) for spare in SPARE)
-    ]
+    assert set(served) - used - spare() == set()
 
-    assert unused == []
+
+def test_what_is_spare_is_served(served):
+    assert spare() - set(served) == set()

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -218,6 +219,28 @@ def test_an_exposure_sees_the_light_that_the_shutter_lets_pass(pv):
 
     assert totals["Open"] > totals["Closed"] + 1000
     assert fresh(pv("POWER:Shutter_RBV"), as_string=True) == "Closed"
+
+
+def test_the_shutter_closes_behind_a_client_that_is_killed(ioc, pv):
+    opener = f"""
+import epics, time
+assert epics.caput('{ioc.prefix}POWER:Shutter', 'Open', wait=True, timeout={TIMEOUT})
+print('open', flush=True)
+time.sleep(60)
+"""
+    shutter, readback = pv("POWER:Shutter"), pv("POWER:Shutter_RBV")
+    with subprocess.Popen(
+        [sys.executable, "-c", opener], stdout=subprocess.PIPE, text=True
+    ) as client:
+        assert client.stdout.readline() == "open\n"
+        assert fresh(readback, as_string=True) == "Open"
+
+        client.send_signal(signal.SIGKILL)
+        begin = time.monotonic()
+        wait_until(lambda: fresh(readback) == 0, "the closed shutter")
+
+    assert time.monotonic() - begin < 1
+    assert fresh(shutter, as_string=True) == "Closed"
 
 
 def test_several_frames_of_one_acquisition_are_counted(pv):

@@ -9,6 +9,7 @@ import pytest
 from caproto import AlarmSeverity
 
 from ioc_sim.channels import RefusedPutError
+from ioc_sim.client import WRITER, Client
 
 
 def group(bench, name):
@@ -154,6 +155,7 @@ def test_a_reading_of_the_meter_is_a_power_with_its_error(pvs, put):
     sigma = pvs["T:POWER:Meter:PowerSigma_RBV"].value
     assert 0 < sigma < 0.1 * power
     assert pvs["T:POWER:Meter:Measure"].value == "Done"
+    assert pvs["T:POWER:Meter:Counter_RBV"].value == 1
 
 
 def test_a_second_reading_is_refused_and_done_ends_the_first(pvs, put):
@@ -169,6 +171,97 @@ def test_a_second_reading_is_refused_and_done_ends_the_first(pvs, put):
     asyncio.run(measure_twice())
 
     assert pvs["T:POWER:Meter:Power_RBV"].value == 0
+    assert pvs["T:POWER:Meter:Counter_RBV"].value == 0
+
+
+class BrokenError(Exception):
+    """Something that nobody has foreseen."""
+
+
+def broken(*_, **__):
+    raise BrokenError
+
+
+def test_a_failed_reading_is_no_reading_and_the_next_one_works(
+    bench, pvs, put, monkeypatch
+):
+    measure, counter = pvs["T:POWER:Meter:Measure"], pvs["T:POWER:Meter:Counter_RBV"]
+
+    async def fail_and_measure():
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.world, "meter_reading", broken)
+            with pytest.raises(BrokenError):
+                await put(measure, "Measure")
+        assert (measure.value, counter.value) == ("Done", 0)
+        assert measure.alarm.severity == AlarmSeverity.INVALID_ALARM
+        said = "Meter:Measure: failed, BrokenError()"
+        assert pvs["T:POWER:LastError_RBV"].value == said
+        await put(measure, "Measure")
+
+    asyncio.run(fail_and_measure())
+
+    assert (measure.value, counter.value) == ("Done", 1)
+    assert measure.alarm.severity == AlarmSeverity.NO_ALARM
+    assert pvs["T:POWER:LastError_RBV"].value == ""
+
+
+@pytest.mark.parametrize("name", ["POWER:Meter:Measure", "CCD:cam1:Acquire"])
+def test_done_resets_what_is_idle(pvs, put, name):
+    channel = pvs[f"T:{name}"]
+
+    async def reset():
+        await channel.post(1)
+        await put(channel, "Done")
+
+    asyncio.run(reset())
+
+    assert channel.value == "Done"
+
+
+def test_the_shutter_closes_behind_the_client_that_opened_it(pvs, put):
+    client = Client()
+
+    async def open_and_leave():
+        WRITER.set(client)
+        await put(pvs["T:POWER:Shutter"], "Open")
+        opened = pvs["T:POWER:Shutter_RBV"].value
+        await client.leave()
+        return opened
+
+    assert asyncio.run(open_and_leave()) == "Open"
+    assert pvs["T:POWER:Shutter"].value == "Closed"
+    assert pvs["T:POWER:Shutter_RBV"].value == "Closed"
+
+
+@pytest.mark.parametrize("states", [["Open"], ["Closed", "Open"]])
+def test_the_shutter_stays_open_for_the_last_client_that_opened_it(pvs, put, states):
+    first = Client()
+
+    async def take_over():
+        WRITER.set(first)
+        await put(pvs["T:POWER:Shutter"], "Open")
+        WRITER.set(Client())
+        for state in states:
+            await put(pvs["T:POWER:Shutter"], state)
+        await first.leave()
+
+    asyncio.run(take_over())
+
+    assert pvs["T:POWER:Shutter_RBV"].value == "Open"
+
+
+def test_the_shutter_does_not_open_for_a_client_that_has_gone(pvs, put):
+    client = Client()
+
+    async def leave_and_open():
+        await client.leave()
+        WRITER.set(client)
+        with pytest.raises(RefusedPutError, match="a client that has gone"):
+            await put(pvs["T:POWER:Shutter"], "Open")
+
+    asyncio.run(leave_and_open())
+
+    assert pvs["T:POWER:Shutter_RBV"].value == "Closed"
 
 
 def test_the_calibration_covers_the_filter(pvs):
@@ -247,6 +340,33 @@ def test_an_abort_completes_the_acquisition_without_a_frame(pvs, put):
     assert pvs["T:CCD:cam1:ArrayCounter_RBV"].value == 0
     assert pvs["T:CCD:cam1:DetectorState_RBV"].value == "Aborted"
     assert pvs["T:CCD:cam1:Acquire"].value == "Done"
+
+
+def test_a_failed_acquisition_shows_it_and_the_next_one_works(
+    bench, pvs, put, monkeypatch
+):
+    acquire, state = pvs["T:CCD:cam1:Acquire"], pvs["T:CCD:cam1:DetectorState_RBV"]
+    asyncio.run(put(pvs["T:CCD:cam1:AcquireTime"], 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.world, "frame", broken)
+        with pytest.raises(BrokenError):
+            asyncio.run(put(acquire, "Acquire"))
+
+    assert (acquire.value, state.value) == ("Done", "Error")
+    assert acquire.alarm.severity == AlarmSeverity.INVALID_ALARM
+    assert state.alarm.severity == AlarmSeverity.MAJOR_ALARM
+    said = pvs["T:CCD:cam1:StatusMessage_RBV"].value
+    assert said == "Acquisition failed: BrokenError()"
+    text = pvs["T:CCD:LastError_RBV"].value
+    assert text == "cam1:Acquire: failed, BrokenError()"
+
+    asyncio.run(put(acquire, "Acquire"))
+
+    assert (acquire.value, state.value) == ("Done", "Idle")
+    assert acquire.alarm.severity == AlarmSeverity.NO_ALARM
+    assert state.alarm.severity == AlarmSeverity.NO_ALARM
+    assert pvs["T:CCD:LastError_RBV"].value == ""
+    assert pvs["T:CCD:cam1:ArrayCounter_RBV"].value == 1
 
 
 def test_the_sensitivity_follows_the_gain(pvs, put):

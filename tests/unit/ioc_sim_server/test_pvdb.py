@@ -18,8 +18,8 @@ AGREED = {
     "Velocity Medium_RBV LastError_RBV",
     "POWER:": "OD OD_RBV Moving_RBV Stop Shutter Shutter_RBV Meter:Measure "
     "Meter:AveragingTime Meter:Power_RBV Meter:PowerSigma_RBV Meter:Wavelength "
-    "Meter:Overrange_RBV Calibration:Wavelength_RBV Calibration:Ratio_RBV "
-    "Calibration:RatioSigma_RBV LastError_RBV",
+    "Meter:Overrange_RBV Meter:Counter_RBV Calibration:Wavelength_RBV "
+    "Calibration:Ratio_RBV Calibration:RatioSigma_RBV LastError_RBV",
     "CRYO:": "KRDG0 KRDG1 SETP_S1 SETP1 RAMP_S1 RAMP1 RAMPST1 HTR1 Stable_RBV "
     "StableBand StableTime Flow Flow_RBV HeLevel_RBV Vacuum_RBV LastError_RBV",
     "ANALYSER:": "HWP HWP.RBV HWP.DMOV HWP.MOVN HWP.STOP HWP.SPMG HWP.HLM HWP.LLM "
