@@ -135,13 +135,29 @@ def bare_loop(bench, wavelengths) -> None:  # noqa: ANN001
 
 
 def soft_scan(engine, bench, wavelengths) -> None:  # noqa: ANN001
-    """Scan soft devices with as many fields as the bench has."""
+    """Scan soft devices: as many as the bench reads, with as many fields each."""
     from bluesky import plans as bp  # noqa: PLC0415
-    from ophyd import Signal  # noqa: PLC0415
+    from ophyd import Component, Device, Signal  # noqa: PLC0415
     from ophyd.sim import SynAxis  # noqa: PLC0415
 
-    fields = len(bench.power_control.describe()) + len(bench.ccd.describe()) + 15
-    detectors = [Signal(name=f"soft_{index}", value=1.0) for index in range(fields)]
+    def soft(device) -> Device:  # noqa: ANN001
+        fields = {
+            f"field_{index}": Component(Signal, value=1.0)
+            for index in range(len(device.describe()))
+        }
+        return type("Soft", (Device,), fields)(name=f"soft_{device.name}")
+
+    detectors = [
+        soft(device)
+        for device in (
+            bench.tunable_filter,
+            bench.power_control,
+            bench.ccd,
+            bench.spectrometer,
+            bench.analyser,
+            bench.cryostat,
+        )
+    ]
     engine(bp.list_scan(detectors, SynAxis(name="axis"), wavelengths))
 
 
