@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from triplet_bluesky import units
 from triplet_bluesky.analysis import pixel_edges_ev
 from triplet_bluesky.callbacks.ple import LivePLE, PLEView
+from triplet_bluesky.callbacks.replay import isolated
 from triplet_bluesky.callbacks.spectra import Point
 
 __all__ = ["FigureFile", "FigureWindow", "draw_ple"]
@@ -244,7 +245,7 @@ def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
         ".",
         markersize=1.8,
         color=GREY,
-        label=f"pump {point.conditions.pump_nm:.1f} nm",
+        label=f"measured, pumped at {point.conditions.pump_nm:.1f} nm",
     )
     components = point.fit.components(edges)
     for name, colour in (("spe", BLUE), ("se", RED), ("pump", GREEN)):
@@ -254,7 +255,11 @@ def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
                 components[name] / exposure,
                 color=colour,
                 linewidth=0.9,
-                label={"spe": "spontaneous", "se": "stimulated", "pump": "pump"}[name],
+                label={
+                    "spe": "spontaneous",
+                    "se": "stimulated",
+                    "pump": "scattered pump",
+                }[name],
             )
     model = point.fit.model(edges) / exposure
     axes.plot(wavelength, model, color="black", linewidth=0.7, label="sum")
@@ -326,11 +331,11 @@ class FigureFile(DocumentRouter):
     def event(self, doc: Event) -> Event:
         """Draw what there is, unless that was done a moment ago."""
         busy = self._drawing is not None and self._drawing.is_alive()
-        if not busy and time.monotonic() - self._drawn >= REDRAW_S:
+        view = self.analysis.view()
+        if view.points and not busy and time.monotonic() - self._drawn >= REDRAW_S:
             self._drawn = time.monotonic()
-            view = self.analysis.view()
             self._drawing = threading.Thread(
-                target=_save,
+                target=isolated(_save),
                 args=(view, self.paths[:1], SCREEN_DPI),
                 name="figure",
                 daemon=True,
@@ -341,7 +346,9 @@ class FigureFile(DocumentRouter):
     def stop(self, doc: RunStop) -> RunStop:
         """Draw the final figure, for the screen and for print."""
         self.wait()
-        _save(self.analysis.view(), self.paths, PRINT_DPI)
+        view = self.analysis.view()
+        if view.points:
+            _save(view, self.paths, PRINT_DPI)
         return doc
 
     def wait(self) -> None:

@@ -10,7 +10,7 @@ __all__ = ["isolated", "replay"]
 
 logger = logging.getLogger(__name__)
 
-Callback = Callable[[str, Any], Any]
+Callback = Callable[..., Any]
 
 
 def isolated(callback: Callback) -> Callback:

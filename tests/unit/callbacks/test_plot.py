@@ -101,3 +101,25 @@ def test_progress_in_a_file_is_a_line_for_each_point(scan):
 
     assert said.count("point ") == 14
     assert "510.00 nm" in said
+
+
+def test_a_run_without_spectra_leaves_no_empty_figure(scan, tmp_path):
+    analysis = LivePLE()
+    file = FigureFile(analysis, tmp_path)
+    for name, document in (scan[0], scan[-1]):
+        analysis(name, document)
+        file(name, document)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drawing_that_fails_while_the_scan_runs_is_logged(scan, tmp_path, caplog):
+    (tmp_path / "figures").write_text("not a folder")
+    analysis = LivePLE()
+    file = FigureFile(analysis, tmp_path / "figures")
+    for name, document in scan[:6]:
+        analysis(name, document)
+        file(name, document)
+    file.wait()
+
+    assert "figures" in caplog.text
