@@ -1,6 +1,9 @@
 """The ``triplet`` command."""
 
+import importlib.metadata
 import logging
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,22 +11,64 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from typer.core import TyperGroup
 
-from triplet_bluesky.errors import BenchError
+from triplet_bluesky.errors import BenchError, SettingsError
 from triplet_bluesky.settings import Settings, load_settings
 
 __all__ = ["app", "main"]
 
+console = Console(highlight=False)
+error_console = Console(highlight=False, stderr=True)
+
+FAILED = 1
+"""Exit status of a command that did not do what it was asked to."""
+
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended, as shells have it."""
+
+
+class Commands(TyperGroup):
+    """The commands; what goes wrong in one of them becomes one clear line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error of the bench or of a file is told, not traced.
+
+        Parameters
+        ----------
+        ctx
+            Of the command line.
+
+        Returns
+        -------
+        :
+            What the command returns.
+
+        Raises
+        ------
+        Exit
+            With the status for the shell, after an error or a Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            _tell(f"{type(error).__name__}: {error}")
+            raise typer.Exit(FAILED) from None
+        except OSError as error:
+            _tell(_file_error(error))
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt:
+            _tell("interrupted; everything that was started is stopped")
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Laser spectroscopy bench: simulated instruments, Bluesky scans, Tiled store.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False)
-
-INTERRUPTED = 130
-"""Exit status of a command that Ctrl-C ended, as shells have it."""
 
 DataDir = Annotated[
     Path | None,
@@ -52,32 +97,78 @@ TimeFactor = Annotated[
 
 
 def main() -> None:
-    """Run the command; a bench error becomes one clear line and exit status 1."""
-    try:
-        app()
-    except BenchError as error:
-        console.print(f"[bold red]{type(error).__name__}:[/] {error}", soft_wrap=True)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        console.print("interrupted; everything that was started is stopped")
-        raise SystemExit(INTERRUPTED) from None
+    """Run the command."""
+    app()
+
+
+def _tell(message: str) -> None:
+    """Print an error as it is: square brackets in it are no markup."""
+    error_console.print(message, style="red", markup=False, soft_wrap=True)
+
+
+def _file_error(error: OSError) -> str:
+    """Say which file could not be used and why."""
+    kind = type(error).__name__
+    if error.filename is None:
+        return f"{kind}: {error}"
+    return (
+        f"{kind}: got {error.strerror!r} from {error.filename}; expected a place where "
+        "files can be read and written; --data-dir names another"
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"triplet {importlib.metadata.version('triplet-bluesky')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 def _log(settings: Settings) -> None:
     """Warnings of the bench go to the terminal, everything also to a file."""
-    settings.log_dir.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(settings.log_dir / "session.log")
+    file = _log_file(settings)
     file.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     )
-    logging.basicConfig(level=logging.INFO, handlers=[file])
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(file)
     terminal = RichHandler(
         logging.WARNING,
-        Console(stderr=True),
+        error_console,
         show_time=False,
         show_path=False,
     )
     logging.getLogger("triplet_bluesky").addHandler(terminal)
+
+
+def _log_file(settings: Settings) -> logging.FileHandler:
+    """Open the log of the session, the first file that a command writes."""
+    try:
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(settings.log_dir / "session.log")
+    except OSError as error:
+        msg = (
+            f"got the data folder {settings.data_dir}, where no log can be written "
+            f"({error.strerror}: {error.filename}); expected a folder of your own; "
+            "--data-dir names another"
+        )
+        raise SettingsError(msg) from error
 
 
 @app.command()
@@ -103,12 +194,20 @@ def demo(
     Starts the simulated bench and a Tiled server, scans the pump across the resonance
     at 4 K, fits while it scans, stores the run, reads it back and shows the result.
     """
-    from triplet_bluesky.demo import Options, run_demo  # noqa: PLC0415 - see `_lazy`
+    from triplet_bluesky.demo import (  # noqa: PLC0415 - slow, and --help is not
+        Options,
+        run_demo,
+    )
 
     settings = _settings(data_dir, sample, seed, time_factor)
     _log(settings)
     run_demo(
-        Options(settings=settings, json_file=json_file, keep_running=keep_running),
+        Options(
+            settings=settings,
+            json_file=json_file,
+            keep_running=keep_running,
+            command=_command(),
+        ),
         console,
     )
 
@@ -116,7 +215,7 @@ def demo(
 @app.command()
 def shell(data_dir: DataDir = None) -> None:
     """Open an IPython session with the bench connected (after `triplet up`)."""
-    from triplet_bluesky.startup import start_shell  # noqa: PLC0415 - see `_lazy`
+    from triplet_bluesky.startup import start_shell  # noqa: PLC0415 - as in `demo`
 
     settings = _settings(data_dir, None, None, None)
     _log(settings)
@@ -131,7 +230,7 @@ def up(
     data_dir: DataDir = None,
 ) -> None:
     """Start the simulated bench and the Tiled server in the background."""
-    from triplet_bluesky import services  # noqa: PLC0415 - see `_lazy`
+    from triplet_bluesky import services  # noqa: PLC0415 - as in `demo`
 
     settings = _settings(data_dir, sample, seed, time_factor)
     with console.status("starting ...") as status:
@@ -144,13 +243,18 @@ def up(
         if not report.started:
             console.print(f"{report.name}: already running (pid {report.pid})")
     _show(reports, settings)
-    console.print("next: [bold]triplet shell[/]; stop with [bold]triplet down[/]")
+    option = _data_option(data_dir)
+    console.print(
+        f"next: {_command()} shell{option}; stop with {_command()} down{option}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()
 def down(data_dir: DataDir = None) -> None:
     """Stop what `triplet up` started."""
-    from triplet_bluesky import services  # noqa: PLC0415 - see `_lazy`
+    from triplet_bluesky import services  # noqa: PLC0415 - as in `demo`
 
     settings = _settings(data_dir, None, None, None)
     stopped = services.down(settings.state_dir)
@@ -162,13 +266,23 @@ def down(data_dir: DataDir = None) -> None:
 @app.command()
 def status(data_dir: DataDir = None) -> None:
     """Tell what runs, since when, where its log is and how to reach it."""
-    from triplet_bluesky import services  # noqa: PLC0415 - see `_lazy`
+    from triplet_bluesky import services  # noqa: PLC0415 - as in `demo`
 
     settings = _settings(data_dir, None, None, None)
     reports = services.status(services.bench_services(settings), settings.state_dir)
     _show(reports, settings)
     if any(report.state != "running" for report in reports):
         raise typer.Exit(1)
+
+
+def _command() -> str:
+    """Give the command as it has to be typed; `uv run` leaves `UV` in it."""
+    return "uv run triplet" if "UV" in os.environ else "triplet"
+
+
+def _data_option(data_dir: Path | None) -> str:
+    """Give the option that leads other commands to the same folder."""
+    return "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
 
 
 def _settings(
@@ -190,27 +304,29 @@ def _settings(
 
 def _show(reports: list[Any], settings: Settings) -> None:
     """Print a table of the services and how clients reach them."""
-    from triplet_bluesky.services import epics_environment  # noqa: PLC0415
+    from triplet_bluesky.services import epics_environment  # noqa: PLC0415 - as in `demo`
 
-    table = Table("service", "state", "pid", "address", "log")
+    table = Table("service", "state", "pid", "address")
     for report in reports:
-        table.add_row(
-            report.name,
-            report.state,
-            str(report.pid or ""),
-            report.address,
-            str(report.log or ""),
-        )
+        table.add_row(report.name, report.state, str(report.pid or ""), report.address)
     console.print(table)
+    for report in reports:
+        if report.log is not None:
+            console.print(
+                f"log of {report.name}: {report.log}", soft_wrap=True, markup=False
+            )
     environment = epics_environment(settings)
     console.print("EPICS clients need:")
     for name in (
         "EPICS_CA_ADDR_LIST",
         "EPICS_CA_AUTO_ADDR_LIST",
         "EPICS_CA_SERVER_PORT",
+        "EPICS_CA_REPEATER_PORT",
     ):
         console.print(f"  export {name}={environment[name]}")
-    console.print(f"Tiled API key: in {settings.api_key_file}", soft_wrap=True)
+    console.print(
+        f"Tiled API key: in {settings.api_key_file}", soft_wrap=True, markup=False
+    )
 
 
 if __name__ == "__main__":

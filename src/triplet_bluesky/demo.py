@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Generator
@@ -22,6 +23,12 @@ __all__ = ["Options", "run_demo"]
 TEMPERATURE_K = 4.0
 """Sample temperature of the demonstration: that of the paper."""
 
+FIGURES = "figures"
+"""Folder of the figures in the data folder."""
+
+CLOCK_S = 1.0
+"""What a file's time may lie before that of the clock, in s."""
+
 PUMP_NM = [508.0 + step for step in range(25)]
 """Pump wavelengths of the demonstration, in nm: both sides of the resonance."""
 
@@ -40,6 +47,15 @@ class Options:
     """Where to write the results as JSON."""
     keep_running: bool
     """Whether bench and store are left running on the ports of the settings."""
+    command: str = "triplet"
+    """The command as it has to be typed here, for the hints at the end."""
+
+    @property
+    def same_data(self) -> str:
+        """The option that leads other commands to this folder, where it needs one."""
+        where = self.settings.data_dir
+        same = where == Settings().data_dir
+        return "" if same else f" --data-dir {shlex.quote(str(where))}"
 
 
 def run_demo(options: Options, console: Console) -> None:
@@ -58,6 +74,8 @@ def run_demo(options: Options, console: Console) -> None:
         If anything did not work, with what and why.
     """
     began = time.monotonic()
+    _check_places(options)
+    _check_alone(options)
     with _services(options, console) as settings:
         os.environ.update(services.epics_environment(settings))
         outcome = _measure(settings, console)
@@ -68,6 +86,50 @@ def run_demo(options: Options, console: Console) -> None:
         _say_where(outcome, settings, options, console)
 
 
+def _check_places(options: Options) -> None:
+    """Refuse, before anything is measured, files that could not be written after it."""
+    figures = options.settings.data_dir / FIGURES
+    figures.mkdir(parents=True, exist_ok=True)
+    _check_writable(figures, "--data-dir")
+    file = options.json_file
+    if file is None:
+        return
+    if file.is_dir():
+        msg = f"--json: got the folder {file}; expected the name of a file"
+        raise BenchError(msg)
+    _check_writable(file if file.exists() else file.absolute().parent, "--json")
+
+
+def _check_writable(path: Path, option: str) -> None:
+    if not path.exists():
+        msg = f"{option}: got no folder {path}; expected one that exists: make it first"
+        raise BenchError(msg)
+    if not os.access(path, os.W_OK):
+        msg = f"{option}: got {path}, which you may not write to; name another place"
+        raise BenchError(msg)
+
+
+def _check_alone(options: Options) -> None:
+    """Refuse to open a store that another Tiled server has open."""
+    settings = options.settings
+    living = [
+        report.name
+        for report in services.status(
+            services.bench_services(settings), settings.state_dir
+        )
+        if report.pid is not None
+    ]
+    if living:
+        msg = (
+            f"got {' and '.join(living)} already running with the data in "
+            f"{settings.data_dir}; expected none, since the demo starts its own and "
+            "two Tiled servers cannot share a folder; measure in "
+            f"`{options.command} shell{options.same_data}`, or give another "
+            f"--data-dir, or stop them with `{options.command} down{options.same_data}`"
+        )
+        raise BenchError(msg)
+
+
 @contextlib.contextmanager
 def _services(options: Options, console: Console) -> Generator[Settings]:
     """Run bench and store: on private ports for this call, or to stay."""
@@ -75,20 +137,7 @@ def _services(options: Options, console: Console) -> Generator[Settings]:
     with contextlib.ExitStack() as stack:
         spinner = stack.enter_context(console.status("starting bench and Tiled ..."))
         if options.keep_running:
-            wanted = services.bench_services(settings)
-            living = [
-                report.name
-                for report in services.status(wanted, settings.state_dir)
-                if report.state != "stopped"
-            ]
-            if living:
-                msg = (
-                    f"{', '.join(living)} already running in {settings.data_dir}; the "
-                    "demo starts its own: `triplet down` first, or leave out "
-                    "--keep-running"
-                )
-                raise BenchError(msg)
-            reports = services.up(wanted, settings.state_dir)
+            reports = services.up(services.bench_services(settings), settings.state_dir)
         else:
             ports = [services.free_port() for _ in range(3)]
             names = ("ca_port", "ca_repeater_port", "tiled_port")
@@ -107,6 +156,28 @@ def _services(options: Options, console: Console) -> Generator[Settings]:
 
 def _measure(settings: Settings, console: Console) -> dict[str, Any]:
     """Scan, store, read back and compare."""
+    began = time.time()
+    uid, live, figures = _scan(settings, console)
+    if live is None or not live.ok:
+        why = "no point was measured" if live is None else live.assessment
+        msg = f"run {uid}: the excitation curve has no maximum that can be given: {why}"
+        raise BenchError(msg)
+    stored = _read_back(settings, uid, console)
+    if stored.result.peak_mev != live.peak_mev:
+        msg = f"run {uid}: {live.peak_mev} meV live, {stored.result.peak_mev} stored"
+        raise BenchError(msg)
+    _check_figures(figures, began)
+    _show_result(stored.result, console)
+    return {
+        "run_uid": uid,
+        "tiled": {"uri": settings.tiled_uri, "container": CONTAINER},
+        "results": _results(stored.result),
+        "figure": str(figures[0]),
+    }
+
+
+def _scan(settings: Settings, console: Console) -> tuple[str, Any, tuple[Path, ...]]:
+    """Run the scan; gives its uid, the fit of its curve and the files of its figure."""
     from triplet_bluesky import plans  # noqa: PLC0415 - after the EPICS environment
     from triplet_bluesky.callbacks import ScanProgress  # noqa: PLC0415
     from triplet_bluesky.callbacks.plot import FigureFile  # noqa: PLC0415
@@ -116,28 +187,24 @@ def _measure(settings: Settings, console: Console) -> dict[str, Any]:
         console.print(f"[green]✓[/] connected to {settings.prefix}")
         with console.status(f"laser on, sample to {TEMPERATURE_K:g} K ..."):
             session.run(plans.switch_on(session.bench, TEMPERATURE_K))
-        figure = FigureFile(session.ple, settings.data_dir / "figures")
+        figure = FigureFile(session.ple, settings.data_dir / FIGURES)
         session.watch(ScanProgress(session.ple, console))
         session.watch(figure)
         (uid,) = session.run(
             plans.ple(session.bench, PUMP_NM, order="interleaved", analyser="out")
         )
-        live = session.ple.result
-    if live is None or not live.ok:
-        why = "no point was measured" if live is None else live.assessment
-        msg = f"run {uid}: the excitation curve has no maximum that can be given: {why}"
-        raise BenchError(msg)
-    stored = _read_back(settings, uid, console)
-    if stored.result.peak_mev != live.peak_mev:
-        msg = f"run {uid}: {live.peak_mev} meV live, {stored.result.peak_mev} stored"
-        raise BenchError(msg)
-    _show_result(stored.result, console)
-    return {
-        "run_uid": uid,
-        "tiled": {"uri": settings.tiled_uri, "container": CONTAINER},
-        "results": _results(stored.result),
-        "figure": str(figure.paths[0]),
-    }
+        return uid, session.ple.result, figure.paths
+
+
+def _check_figures(paths: tuple[Path, ...], began: float) -> None:
+    """Make sure of the figure: what fails in drawing is logged and stops no scan."""
+    for path in paths:
+        if not path.is_file() or path.stat().st_mtime < began - CLOCK_S:
+            msg = (
+                f"got no figure {path} from this run, which is measured and stored; "
+                "expected it to be drawn; the log says why it was not"
+            )
+            raise BenchError(msg)
 
 
 def _read_back(settings: Settings, uid: str, console: Console) -> Any:
@@ -168,23 +235,32 @@ def _results(fit: Any) -> dict[str, dict[str, Any]]:
     }
 
 
+def _rows(fit: Any) -> list[tuple[str, str, str]]:
+    """Give the lines of the table: quantity, measured, paper."""
+    return [
+        (
+            "PLE peak",
+            f"{fit.peak_mev / 1e3:.5f} ± {fit.peak_sigma_mev / 1e3:.5f} eV",
+            f"{PAPER_PEAK_MEV / 1e3:.3f} eV",
+        ),
+        (
+            "width (FWHM, with the pump's)",
+            f"{fit.fwhm_mev:.2f} ± {fit.fwhm_sigma_mev:.2f} meV",
+            "not given",
+        ),
+    ]
+
+
 def _show_result(fit: Any, console: Console) -> None:
     table = Table(
-        title="Excitation of the stimulated emission, 4 K", title_justify="left"
+        title=f"Excitation of the stimulated emission, {TEMPERATURE_K:g} K",
+        title_justify="left",
     )
     table.add_column("quantity")
     table.add_column("measured", justify="right")
     table.add_column("paper", justify="right")
-    table.add_row(
-        "PLE peak",
-        f"{fit.peak_mev / 1e3:.5f} ± {fit.peak_sigma_mev / 1e3:.5f} eV",
-        f"{PAPER_PEAK_MEV / 1e3:.3f} eV",
-    )
-    table.add_row(
-        "width (FWHM, with the pump's)",
-        f"{fit.fwhm_mev:.2f} ± {fit.fwhm_sigma_mev:.2f} meV",
-        "not given",
-    )
+    for row in _rows(fit):
+        table.add_row(*row)
     console.print(table)
 
 
@@ -192,8 +268,7 @@ def _say_where(
     outcome: dict[str, Any], settings: Settings, options: Options, console: Console
 ) -> None:
     """Tell where everything is and how to look at it."""
-    where = settings.data_dir
-    option = f" --data-dir {where}" if where != Settings().data_dir else ""
+    triplet, option = options.command, options.same_data
     lines = [
         f"run     {outcome['run_uid']}  ({outcome['seconds']:.0f} s in all)",
         f"figure  {outcome['figure']} (and .pdf)",
@@ -203,7 +278,10 @@ def _say_where(
         "look at it:",
     ]
     if not options.keep_running:
-        lines.append(f"  triplet up{option}")
-    lines.append(f"  triplet shell{option}      then: cat['{outcome['run_uid'][:8]}']")
+        lines.append(f"  {triplet} up{option}")
+    lines += [
+        f"  {triplet} shell{option}      then: cat['{outcome['run_uid'][:8]}']",
+        f"  {triplet} down{option}       stops bench and store",
+    ]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)

@@ -15,7 +15,7 @@ BANNER = """\
 triplet_bluesky: the bench is connected.
 
   RE(switch_on(4.0))                                    laser on, sample to 4 K
-  RE(ple(start=508, stop=532, step=1))                  an excitation scan
+  RE(ple(start=508, stop=532, step=1, analyser="out"))  an excitation scan
   analysis.result                                       what its live fit says
   read_run(cat[-1])                                     the stored run, as xarray
   RE(bps.mv(tunable_filter.wavelength, 526))            move by hand
@@ -47,9 +47,27 @@ def bound(plan: Callable[..., Any], bench: Any) -> Callable[..., Any]:
         return plan(bench, *args, **kwargs)
 
     signature = inspect.signature(plan)
-    parameters = list(signature.parameters.values())[1:]
+    hidden, *parameters = signature.parameters.values()
+    wrapped.__doc__ = _without_parameter(inspect.getdoc(plan) or "", hidden.name)
     wrapped.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue] - functions take attributes
     return wrapped
+
+
+def _without_parameter(doc: str, name: str) -> str:
+    """Leave the entry of one parameter out of a numpydoc docstring."""
+    kept: list[str] = []
+    left_out: list[str] = []
+    for line in doc.splitlines():
+        if line.split(" :")[0] == name:
+            left_out = [line]
+        elif left_out and (not line or line.startswith(" ")):
+            left_out.append(line)
+        else:
+            if left_out and not left_out[-1]:
+                kept.append("")
+            left_out = []
+            kept.append(line)
+    return "\n".join(kept).replace("Parameters\n----------\n\n", "")
 
 
 @contextmanager
@@ -125,6 +143,6 @@ def start_shell(settings: Settings) -> None:
 
         devices = ", ".join(device.name for device in names["bench"].devices())
         banner = BANNER.format(devices=devices, plans=", ".join(plans.__all__))
-        ipython = InteractiveShellEmbed(banner1=banner, user_ns=names)
+        ipython = InteractiveShellEmbed(banner1=banner, user_ns=names, enable_tip=False)
         ipython.register_magics(BlueskyMagics)
         ipython()
