@@ -13,6 +13,7 @@ from triplet_bluesky.analysis.ple import (
     PLEFit,
     fit_ple,
 )
+from triplet_bluesky.analysis.pump_offset import PumpOffset, pump_offset
 from triplet_bluesky.analysis.scoring import (
     Score,
     expected_deviance,
@@ -34,6 +35,7 @@ __all__ = [
     "PLECurve",
     "PLEFit",
     "PumpLine",
+    "PumpOffset",
     "SEEstimate",
     "Score",
     "Spectrum",
@@ -47,6 +49,7 @@ __all__ = [
     "goodness_of_fit",
     "pixel_edges_ev",
     "pixel_edges_nm",
+    "pump_offset",
     "reduce_frames",
     "score",
 ]

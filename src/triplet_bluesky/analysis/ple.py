@@ -13,13 +13,8 @@ import numpy as np
 
 from triplet_bluesky.analysis.frames import BoolArray
 from triplet_bluesky.analysis.lineshape import FWHM_PER_SIGMA
-from triplet_bluesky.analysis.ple_model import (
-    PARAMETERS,
-    ExcitationFit,
-    excitation,
-    fit_excitation,
-    maximum,
-)
+from triplet_bluesky.analysis.ple_form import PARAMETERS, excitation, maximum
+from triplet_bluesky.analysis.ple_model import ExcitationFit, fit_excitation
 from triplet_bluesky.errors import FitError
 from triplet_bluesky.units import FloatArray, Medium, air_to_vacuum_nm, bandwidth_mev
 from triplet_bluesky.units import energy_mev as photon_energy_mev
@@ -28,11 +23,28 @@ __all__ = ["PEAK_DEFINITION", "PLEAssessment", "PLECurve", "PLEFit", "fit_ple"]
 
 PEAK_DEFINITION = (
     "energy of the maximum of the fitted excitation curve (signal per pump photon), "
-    "continuum included, pump bandwidth not removed"
+    "continuum included, pump bandwidth not removed; its sigma is statistical and, in "
+    "quadrature, the spread of the maximum over other forms and windows"
 )
 """What `PLEFit.peak_mev` is."""
 MIN_POINTS = 8
 """Usable points from which a fit is tried: eight parameters, three held loosely."""
+LEAST_SHARE = 0.1
+"""Share of the greatest value below which points on the low-energy side are left out:
+there a laser nears its threshold, which bends the curve as no offset does."""
+MODEL_FLOOR_MEV = 0.03
+"""Least model sigma, in meV: the error that remains in noiseless curves of simulated
+crystals whose other forms happen to agree (see ``docs/explanations/fits.md``)."""
+MODEL_DEPENDENT = 0.02
+"""Model sigma, as a share of the line's full width, from which no form is trusted."""
+FLANK_SHARE = 0.5
+"""Share of the greatest value that the low-energy flank must fall below to be seen."""
+FLANK_FLOOR = 0.01
+"""Least model sigma where that flank is not seen, as a share of the line's full width:
+a saturated curve then cannot be told from a wide line."""
+OFFSETS = (-0.35, 0.15)
+"""Offsets, as shares of the greatest value, beyond which the form is not the curve's: a
+threshold takes up to a third off; what adds a pedestal saturates."""
 POOR_MISFIT = 25.0
 """Chi2 over dof from which the form does not describe the points."""
 ARRAYS = ("energy_mev", "signal", "signal_sigma", "photons", "photons_sigma", "mask")
@@ -52,6 +64,9 @@ class PLEAssessment(StrEnum):
     """The points are as well described without a line. No peak."""
     PEAK_NEAR_EDGE = "peak_near_edge"
     """No point lies beyond the maximum on one side: it is extrapolated."""
+    MODEL_DEPENDENT = "model_dependent"
+    """The maximum is the form's rather than the points': other forms have another one
+    or none, or the curve stands on an offset that no threshold makes."""
     POOR_FIT = "poor_fit"
     """The points leave the curve by more than five times their sigmas."""
     NOT_CONVERGED = "not_converged"
@@ -173,15 +188,20 @@ class PLEFit:
     peak_mev: float = np.nan
     """Energy of the maximum of the fitted curve, in meV; see `definition`."""
     peak_sigma_mev: float = np.nan
-    """Standard deviation of the peak, in meV, by the delta method."""
+    """Standard deviation of the peak, in meV: both of the next two, in quadrature."""
+    peak_stat_sigma_mev: float = np.nan
+    """Its statistical part, in meV, by the delta method; see `errors_scaled`."""
+    peak_model_sigma_mev: float = np.nan
+    """Its part from the choice of the form, in meV: the standard deviation of the
+    maxima that other forms and windows have, with a floor."""
     center_mev: float = np.nan
     """Centre of the exciton line alone, in meV: it depends on the continuum's form."""
     center_sigma_mev: float = np.nan
-    """Standard deviation of the centre, in meV."""
+    """Standard deviation of the centre, in meV: statistical only."""
     fwhm_mev: float = np.nan
     """Full width at half maximum of the exciton line, pump included, in meV."""
     fwhm_sigma_mev: float = np.nan
-    """Standard deviation of the width, in meV."""
+    """Standard deviation of the width, in meV: statistical only."""
     pump_fwhm_mev: float = np.nan
     """Full width at half maximum of the pump, in meV."""
     definition: str = PEAK_DEFINITION
@@ -193,7 +213,7 @@ class PLEFit:
     error_scale: float = np.nan
     """Square root of chi2 over dof where that is above one, else one."""
     errors_scaled: bool = False
-    """Whether sigmas and covariance contain `error_scale`."""
+    """Whether the statistical sigmas and the covariance contain `error_scale`."""
     names: tuple[str, ...] = ()
     """Names of the parameters, units included."""
     parameters: FloatArray | None = None
@@ -241,6 +261,8 @@ class PLEFit:
             "definition": self.definition,
             "ple_peak_mev": self.peak_mev,
             "ple_peak_sigma_mev": self.peak_sigma_mev,
+            "ple_peak_stat_sigma_mev": self.peak_stat_sigma_mev,
+            "ple_peak_model_sigma_mev": self.peak_model_sigma_mev,
             "ple_center_mev": self.center_mev,
             "ple_center_sigma_mev": self.center_sigma_mev,
             "ple_fwhm_mev": self.fwhm_mev,
@@ -265,8 +287,8 @@ def fit_ple(curve: PLECurve, *, scale_errors: bool = False) -> PLEFit:
     curve
         The points.
     scale_errors
-        Widen the sigmas by `PLEFit.error_scale`, when the points scatter by more than
-        their stated sigmas; said in the result.
+        Widen the statistical sigmas by `PLEFit.error_scale`, when the points scatter by
+        more than their stated sigmas; said in the result.
 
     Returns
     -------
@@ -274,6 +296,7 @@ def fit_ple(curve: PLECurve, *, scale_errors: bool = False) -> PLEFit:
         The fit, with an assessment; bad data never raise.
     """
     used = curve.usable
+    used[used] = _above_threshold(curve, used)
     if not np.any(used):
         masked = curve.mask is not None and not np.any(curve.mask)
         reason = PLEAssessment.TOO_FEW_POINTS if masked else PLEAssessment.NON_FINITE
@@ -289,6 +312,30 @@ def fit_ple(curve: PLECurve, *, scale_errors: bool = False) -> PLEFit:
     return _result(curve, used, fit, scale_errors=scale_errors)
 
 
+def _above_threshold(curve: PLECurve, used: BoolArray) -> BoolArray:
+    """Say which usable points lie above the last dim one on the low-energy side."""
+    energy, value = curve.energy_mev[used], curve.value[used]
+    if energy.size == 0:
+        return np.ones(0, dtype=bool)
+    top = int(np.argmax(value - curve.sigma[used]))
+    dim = (value < LEAST_SHARE * value[top]) & (energy < energy[top])
+    return energy > np.max(energy, where=dim, initial=-np.inf)
+
+
+def _model_sigma(
+    fit: ExcitationFit, peak: float, energy: FloatArray, value: FloatArray
+) -> float:
+    """Give the part of the peak's sigma that is due to the form."""
+    others = fit.others_mev[np.isfinite(fit.others_mev)]
+    if others.size == 0:
+        return np.nan
+    spread = float(np.sqrt(np.sum((others - peak) ** 2) / max(others.size - 1, 1)))
+    low = np.min(value, where=energy < peak, initial=np.inf)
+    if low < FLANK_SHARE * np.max(value):
+        return max(spread, MODEL_FLOOR_MEV)
+    return float(np.hypot(spread, FLANK_FLOOR * FWHM_PER_SIGMA * fit.parameters[2]))
+
+
 def _result(
     curve: PLECurve, used: BoolArray, fit: ExcitationFit, *, scale_errors: bool
 ) -> PLEFit:
@@ -297,14 +344,20 @@ def _result(
     scale = float(np.sqrt(misfit))
     covariance = fit.covariance * (misfit if scale_errors else 1.0)
     peak, sigma = maximum(fit.parameters, covariance)
-    assessment = _assess(fit, peak, curve.energy_mev[used], misfit)
+    energy, value = curve.energy_mev[used], curve.value[used]
+    model_sigma = _model_sigma(fit, peak, energy, value)
+    assessment = _assess(fit, peak, energy, misfit)
+    if assessment is PLEAssessment.OK and _depends(fit, model_sigma, value):
+        assessment = PLEAssessment.MODEL_DEPENDENT
     line = assessment is not PLEAssessment.NO_PEAK
     sigmas = np.sqrt(np.diag(covariance))
     return PLEFit(
         assessment=assessment,
         used=used,
         peak_mev=peak if line else np.nan,
-        peak_sigma_mev=sigma if line else np.nan,
+        peak_sigma_mev=float(np.hypot(sigma, model_sigma)) if line else np.nan,
+        peak_stat_sigma_mev=sigma if line else np.nan,
+        peak_model_sigma_mev=model_sigma if line else np.nan,
         center_mev=float(fit.parameters[1]) if line else np.nan,
         center_sigma_mev=float(sigmas[1]) if line else np.nan,
         fwhm_mev=FWHM_PER_SIGMA * float(fit.parameters[2]) if line else np.nan,
@@ -318,6 +371,14 @@ def _result(
         parameters=fit.parameters,
         covariance=covariance,
     )
+
+
+def _depends(fit: ExcitationFit, model_sigma: float, value: FloatArray) -> bool:
+    """Say whether the maximum is one of the form rather than one of the points."""
+    width = FWHM_PER_SIGMA * float(fit.parameters[2])
+    steady = np.isfinite(fit.others_mev).all() and model_sigma < MODEL_DEPENDENT * width
+    low, high = OFFSETS
+    return not (steady and low < fit.parameters[7] / np.max(value) < high)
 
 
 def _assess(

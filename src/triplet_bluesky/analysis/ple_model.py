@@ -1,39 +1,29 @@
-r"""An exciton line on a continuum edge, fitted to an excitation curve.
+"""An excitation curve fitted, and its maximum found in several ways.
 
-.. math::
+Eight parameters are many for a dozen points, so three of them are held loosely by what
+any such curve has: the edge about two widths of the line above it, as soft as the line
+is wide (each to a factor of two), the offset within a tenth of the maximum. What that
+freedom does to the peak is part of its sigma. The offset is what a lasing threshold
+takes off a curve that is proportional to the absorption.
 
-    f(E) = A\, e^{-(E-c)^2/2s^2}
-      + \Phi\Big(\frac{E-c-d}{w}\Big)\,[H - g\,(E-c-d)] + b
-
-The offset b is what a lasing threshold takes off a curve that is proportional to the
-absorption. Eight parameters are many for a dozen points, so three of them are held
-loosely by what any such curve has: the edge about two widths of the line above it, as
-soft as the line is wide (each to a factor of two), the offset within a tenth of the
-maximum. What that freedom does to the peak is part of its sigma. This form and these
-latitudes were chosen by comparing variants on the simulated crystal at its defaults.
+No form is exact. `WAYS` are other ways to the same maximum; how far they lead from it
+is a measure of what the form does to the peak.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import least_squares
 from scipy.special import ndtr
 
+from triplet_bluesky.analysis.ple_form import QUOTED, Form
 from triplet_bluesky.units import FloatArray
 
-__all__ = ["PARAMETERS", "ExcitationFit", "excitation", "fit_excitation", "maximum"]
+__all__ = ["ExcitationFit", "fit_excitation"]
 
-PARAMETERS = (
-    "line_height",
-    "line_center_mev",
-    "line_sigma_mev",
-    "edge_height",
-    "edge_distance_mev",
-    "edge_sigma_mev",
-    "edge_slope_per_mev",
-    "offset",
-)
-"""Names of A, c, s, H, d, w, g and b."""
+Data = tuple[FloatArray, FloatArray, FloatArray]
+"""Energies, values and weights, in units of the range and of the greatest value."""
+
 EDGE_DISTANCE, EDGE_SOFTNESS = 2.0, 1.0
 """Distance and softness of the edge that are held loosely, in sigmas of the line."""
 EDGE_LATITUDE = 0.7
@@ -51,7 +41,90 @@ UPPER = np.array([20.0, 1.1, 1.0, 20.0, 3.0, 2.0, 20.0, 2.0])
 """Limits of the parameters, in units of the greatest value and of the range."""
 MAX_EVALUATIONS = 200
 """Evaluations before a fit is given up; a good start needs about fifteen."""
-DENSITY_AT_ZERO = 1 / np.sqrt(2 * np.pi)
+
+FOLLOW_TOLERANCE, FOLLOW_EVALUATIONS = 1e-7, 40
+"""Relative tolerance and most evaluations of a fit that starts at the quoted curve: a
+thousandth of a sigma is enough for a spread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What holds the parameters that points alone determine badly."""
+
+    distance: float = EDGE_DISTANCE
+    """Distance of the edge, in sigmas of the line."""
+    softness: float = EDGE_SOFTNESS
+    """Softness of the edge, in sigmas of the line."""
+    offset: float = OFFSET_LATITUDE
+    """Latitude of the offset, as a share of the greatest value."""
+
+    def residuals(self, p: FloatArray) -> FloatArray:
+        """Give the deviations from what is held, in their latitudes.
+
+        Parameters
+        ----------
+        p
+            Parameters, in units of the greatest value and of the range.
+
+        Returns
+        -------
+        :
+            Three deviations.
+        """
+        return np.array(
+            [
+                np.log(p[4] / (self.distance * p[2])) / EDGE_LATITUDE,
+                np.log(p[5] / (self.softness * p[2])) / EDGE_LATITUDE,
+                p[7] / self.offset,
+            ]
+        )
+
+    def jacobian(self, p: FloatArray) -> FloatArray:
+        """Differentiate the deviations to the parameters.
+
+        Parameters
+        ----------
+        p
+            Parameters, in units of the greatest value and of the range.
+
+        Returns
+        -------
+        :
+            The derivatives; shape (3, 8).
+        """
+        jacobian = np.zeros((3, p.size))
+        jacobian[:2, 2] = -1 / (EDGE_LATITUDE * p[2])
+        jacobian[0, 4] = 1 / (EDGE_LATITUDE * p[4])
+        jacobian[1, 5] = 1 / (EDGE_LATITUDE * p[5])
+        jacobian[2, 7] = 1 / self.offset
+        return jacobian
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Another way to find the maximum: another form, or only the points near it."""
+
+    form: Form = QUOTED
+    """Form of edge and continuum."""
+    held: Held = Held()
+    """What holds the loose parameters."""
+    below: float = np.inf
+    """Reach of the points below the maximum, in sigmas of the line."""
+    above: float = np.inf
+    """Reach of the points above it."""
+
+
+HELD = Held()
+WAYS = (
+    Way(form=Form(logistic=True)),
+    Way(form=Form(exponential=True)),
+    Way(held=Held(offset=1.0)),
+    Way(below=1.3),
+    Way(above=3.0),
+)
+"""The other ways. Each changes one thing that the points do not decide."""
+FREE = 6
+"""Points that a window must leave: the parameters that nothing holds, and one more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,100 +145,8 @@ class ExcitationFit:
     """Whether the fit has ended."""
     at_limit: bool
     """Whether centre or width of the line ended at a limit."""
-
-
-def excitation(energy_mev: FloatArray, p: FloatArray) -> FloatArray:
-    """Evaluate the curve.
-
-    Parameters
-    ----------
-    energy_mev
-        Photon energies, in meV.
-    p
-        Parameters in the order of `PARAMETERS`.
-
-    Returns
-    -------
-    :
-        The curve at each energy.
-    """
-    height, centre, sigma, edge, distance, softness, slope, offset = p
-    x = (energy_mev - centre) / sigma
-    u = energy_mev - centre - distance
-    return (
-        height * np.exp(-x * x / 2) + ndtr(u / softness) * (edge - slope * u) + offset
-    )
-
-
-def _jacobian(energy_mev: FloatArray, p: FloatArray) -> FloatArray:
-    """Differentiate the curve to its parameters; shape (n, 8)."""
-    height, centre, sigma, edge, distance, softness, slope, _ = p
-    x = (energy_mev - centre) / sigma
-    u = energy_mev - centre - distance
-    v = u / softness
-    bell, share = np.exp(-x * x / 2), ndtr(v)
-    density = DENSITY_AT_ZERO * np.exp(-v * v / 2) / softness
-    rise = density * (edge - slope * u) - slope * share
-    return np.column_stack(
-        [
-            bell,
-            height * bell * x / sigma - rise,
-            height * bell * x * x / sigma,
-            share,
-            -rise,
-            -density * v * (edge - slope * u),
-            -u * share,
-            np.ones_like(u),
-        ]
-    )
-
-
-def _slope(energy_mev: FloatArray, p: FloatArray) -> FloatArray:
-    """Differentiate the curve to the energy."""
-    height, centre, sigma, edge, distance, softness, slope, _ = p
-    x = (energy_mev - centre) / sigma
-    u = energy_mev - centre - distance
-    v = u / softness
-    density = DENSITY_AT_ZERO * np.exp(-v * v / 2) / softness
-    rise = density * (edge - slope * u) - slope * ndtr(v)
-    return rise - height * x / sigma * np.exp(-x * x / 2)
-
-
-def maximum(p: FloatArray, covariance: FloatArray) -> tuple[float, float]:
-    """Find the maximum of the curve near the line, with its standard deviation.
-
-    The sigma is that of the implicit function: the derivatives of the slope to the
-    parameters, over the curvature.
-
-    Parameters
-    ----------
-    p
-        Parameters in the order of `PARAMETERS`.
-    covariance
-        Their covariance.
-
-    Returns
-    -------
-    :
-        Energy and its standard deviation, in meV; nan if there is no maximum.
-    """
-    grid = p[1] + p[2] * np.linspace(-2.0, 2.0, 801)
-    slopes = _slope(grid, p)
-    tops = np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
-    if tops.size == 0:
-        return np.nan, np.nan
-    top = int(tops[np.argmax(excitation(grid[tops], p))])
-
-    def slope(energy: float) -> float:
-        return float(_slope(np.array(energy), p))
-
-    peak = float(brentq(slope, grid[top], grid[top + 1]))
-    step = 1e-3 * p[2]
-    ends = np.array([peak - step, peak + step])
-    curvature = float(np.diff(_slope(ends, p))[0]) / (2 * step)
-    by_parameter = np.diff(_jacobian(ends, p), axis=0)[0] / (2 * step)
-    gradient = -by_parameter / curvature
-    return peak, float(np.sqrt(gradient @ covariance @ gradient))
+    others_mev: FloatArray
+    """The maximum found in other ways, in meV; nan where there is none."""
 
 
 def fit_excitation(
@@ -192,12 +173,55 @@ def fit_excitation(
     scaled = (energy_mev - low) / span
     y, weight = value / top, top / sigma
     start, chi2_without = _seed(scaled, y, weight)
+    best, ended, limited = _solve(QUOTED, HELD, (scaled, y, weight), start)
+    covariance = _covariance(scaled, weight, best)
+    points = weight[:, None] * QUOTED.jacobian(scaled, best)
+    chi2 = float(np.sum((weight * (QUOTED.curve(scaled, best) - y)) ** 2))
+    others = _others((scaled, y, weight), best)
+    return ExcitationFit(
+        parameters=origin + best * unit,
+        covariance=covariance * np.outer(unit, unit),
+        chi2=chi2,
+        dof=value.size - float(np.sum((points @ covariance) * points)),
+        saved=chi2_without - chi2,
+        converged=ended,
+        at_limit=limited,
+        others_mev=low + span * others,
+    )
+
+
+def _others(data: Data, best: FloatArray) -> FloatArray:
+    """Find the maximum again in each other way; nan where there is none.
+
+    Every way starts at the curve that is quoted. A window that leaves fewer points than
+    free parameters says nothing and is left out.
+    """
+    x = data[0]
+    peak = QUOTED.top(best)
+    if np.isnan(peak):
+        return np.full(1, np.nan)
+    found = []
+    for way in WAYS:
+        inside = x >= peak - way.below * best[2]
+        inside &= x <= peak + way.above * best[2]
+        if np.unique(x[inside]).size < FREE:
+            continue
+        cut = (x[inside], data[1][inside], data[2][inside])
+        found.append(way.form.top(_follow(way, cut, best)))
+    return np.array(found)
+
+
+def _solve(
+    form: Form, held: Held, data: Data, start: FloatArray
+) -> tuple[FloatArray, bool, bool]:
+    """Minimise the squares: parameters, has it ended, is the line at a limit."""
+    x, y, weight = data
 
     def residuals(p: FloatArray) -> FloatArray:
-        return np.append(weight * (excitation(scaled, p) - y), _loosely(p))
+        return np.append(weight * (form.curve(x, p) - y), held.residuals(p))
 
     def jacobian(p: FloatArray) -> FloatArray:
-        return np.vstack([weight[:, None] * _jacobian(scaled, p), _loosely_jacobian(p)])
+        return np.vstack([weight[:, None] * form.jacobian(x, p), held.jacobian(p)])
 
     margin = 1e-6 * (UPPER - LOWER)
     solved = least_squares(
@@ -208,42 +232,41 @@ def fit_excitation(
         x_scale="jac",
         max_nfev=MAX_EVALUATIONS,
     )
-    best: FloatArray = solved.x
-    whole = jacobian(best)
-    inverse = np.linalg.pinv(whole.T @ whole)
-    covariance: FloatArray = np.asarray(inverse, dtype=np.float64)
-    points = whole[: value.size]
-    chi2 = float(np.sum(residuals(best)[: value.size] ** 2))
-    return ExcitationFit(
-        parameters=origin + best * unit,
-        covariance=covariance * np.outer(unit, unit),
-        chi2=chi2,
-        dof=value.size - float(np.sum((points @ covariance) * points)),
-        saved=chi2_without - chi2,
-        converged=bool(solved.success),
-        at_limit=bool(np.any(solved.active_mask[1:3] != 0)),
+    return solved.x, bool(solved.success), bool(np.any(solved.active_mask[1:3] != 0))
+
+
+def _follow(way: Way, data: Data, start: FloatArray) -> FloatArray:
+    """Minimise the squares from a good start: faster than `_solve`, which searches."""
+    x, y, weight = data
+
+    def residuals(p: FloatArray) -> FloatArray:
+        inside = np.clip(p, LOWER, UPPER)
+        points = weight * (way.form.curve(x, inside) - y)
+        return np.append(points, way.held.residuals(inside))
+
+    def jacobian(p: FloatArray) -> FloatArray:
+        inside = np.clip(p, LOWER, UPPER)
+        points = weight[:, None] * way.form.jacobian(x, inside)
+        return np.vstack([points, way.held.jacobian(inside)])
+
+    solved = least_squares(
+        residuals,
+        start,
+        jac=jacobian,
+        method="lm",
+        x_scale="jac",
+        ftol=FOLLOW_TOLERANCE,
+        xtol=FOLLOW_TOLERANCE,
+        max_nfev=FOLLOW_EVALUATIONS,
     )
+    return np.clip(solved.x, LOWER, UPPER)
 
 
-def _loosely(p: FloatArray) -> FloatArray:
-    """Residuals of the parameters that are held loosely."""
-    return np.array(
-        [
-            np.log(p[4] / (EDGE_DISTANCE * p[2])) / EDGE_LATITUDE,
-            np.log(p[5] / (EDGE_SOFTNESS * p[2])) / EDGE_LATITUDE,
-            p[7] / OFFSET_LATITUDE,
-        ]
-    )
-
-
-def _loosely_jacobian(p: FloatArray) -> FloatArray:
-    """Differentiate these residuals; shape (3, 8)."""
-    jacobian = np.zeros((3, p.size))
-    jacobian[:2, 2] = -1 / (EDGE_LATITUDE * p[2])
-    jacobian[0, 4] = 1 / (EDGE_LATITUDE * p[4])
-    jacobian[1, 5] = 1 / (EDGE_LATITUDE * p[5])
-    jacobian[2, 7] = 1 / OFFSET_LATITUDE
-    return jacobian
+def _covariance(x: FloatArray, weight: FloatArray, best: FloatArray) -> FloatArray:
+    """Give the covariance of the quoted parameters, what holds them included."""
+    points = weight[:, None] * QUOTED.jacobian(x, best)
+    whole = np.vstack([points, HELD.jacobian(best)])
+    return np.asarray(np.linalg.pinv(whole.T @ whole), dtype=np.float64)
 
 
 def _seed(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, float]:

@@ -1,13 +1,19 @@
 """The excitation curve of a run and its maximum, while the run goes on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from event_model import DocumentRouter, Event, EventDescriptor, RunStart, RunStop
 
-from triplet_bluesky.analysis import PLECurve, PLEFit, fit_ple
+from triplet_bluesky.analysis import (
+    PLECurve,
+    PLEFit,
+    PumpOffset,
+    fit_ple,
+    pump_offset,
+)
 from triplet_bluesky.analysis.spectrum import SpectrumAssessment
 from triplet_bluesky.callbacks.fields import SpectrumFields
 from triplet_bluesky.callbacks.spectra import LiveSpectra, Point
@@ -28,6 +34,8 @@ class PLEView:
     """Stimulated emission against pump energy; None before the first point."""
     result: PLEFit | None
     """Fit of the curve; None before the first point."""
+    pump_offset: PumpOffset = field(default_factory=PumpOffset)
+    """Spectrometer minus filter; not applied to the curve."""
 
 
 class LivePLE(DocumentRouter):
@@ -49,6 +57,9 @@ class LivePLE(DocumentRouter):
         Stimulated emission against pump energy, None before the first point.
     result
         Fit of the curve, None before the first point.
+    pump_offset
+        Spectrometer minus filter, by the scattered pump light. It is stated beside the
+        peak, which is on the filter's scale, and not applied to it.
     """
 
     def __init__(self, fields: SpectrumFields | None = None) -> None:
@@ -56,11 +67,23 @@ class LivePLE(DocumentRouter):
         self.spectra = LiveSpectra(fields)
         self.curve: PLECurve | None = None
         self.result: PLEFit | None = None
+        self.pump_offset = PumpOffset()
+
+    @property
+    def pump_offset_nm(self) -> float:
+        """Spectrometer minus filter, in nm; nan where no spectrum tells."""
+        return self.pump_offset.offset_nm
+
+    @property
+    def pump_offset_sigma_nm(self) -> float:
+        """Standard deviation of `pump_offset_nm`, in nm."""
+        return self.pump_offset.sigma_nm
 
     def start(self, doc: RunStart) -> None:
         """Forget the run before."""
         self.curve = None
         self.result = None
+        self.pump_offset = PumpOffset()
         self.spectra.start(doc)
 
     def descriptor(self, doc: EventDescriptor) -> None:
@@ -89,11 +112,15 @@ class LivePLE(DocumentRouter):
     def _fit(self) -> None:
         self.curve = _curve(self.spectra.points)
         self.result = fit_ple(self.curve, scale_errors=True)
+        self.pump_offset = pump_offset(point.fit for point in self.spectra.points)
 
     def view(self) -> PLEView:
         """Give what is known now, as a value that the scan no longer changes."""
         return PLEView(
-            points=tuple(self.spectra.points), curve=self.curve, result=self.result
+            points=tuple(self.spectra.points),
+            curve=self.curve,
+            result=self.result,
+            pump_offset=self.pump_offset,
         )
 
     def streams(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -109,7 +136,14 @@ class LivePLE(DocumentRouter):
         if points:
             yield "fit_spectra", [_row(point) for point in points]
         if self.result is not None:
-            yield "fit", [dict(self.result.summary())]
+            yield "fit", [dict(self.result.summary()) | self._offset_row()]
+
+    def _offset_row(self) -> dict[str, float | int]:
+        return {
+            "pump_offset_nm": self.pump_offset.offset_nm,
+            "pump_offset_sigma_nm": self.pump_offset.sigma_nm,
+            "pump_offset_spectra": self.pump_offset.spectra,
+        }
 
 
 def _curve(points: list[Point]) -> PLECurve:

@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float64]
 
+SAME_PUMP_NM = 0.01
+"""Difference of two distances of the pump, in nm, that is none: the lines move by less
+than 0.01 meV with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
@@ -196,31 +200,55 @@ class LiveSpectra(DocumentRouter):
             seq_num=doc["seq_num"],
             conditions=conditions,
             spectrum=spectrum,
-            fit=conditions.decompose(spectrum, self.reference()),
+            fit=conditions.decompose(spectrum, self.reference(conditions.pump_nm)),
         )
 
     def refine(self) -> None:
         """Decompose spectra without a line again, now that the line shape is known.
 
-        A spectrum that came before the first one with lines was decomposed without a
-        shape to look for. Doing this twice changes nothing.
+        A spectrum may have come before its nearest neighbour with lines, and was then
+        decomposed with the shape of one farther away, or with none. Whether lines are
+        found does not depend on the reference, so the neighbours stay what they are and
+        doing this twice changes nothing.
         """
-        reference = self.reference()
         self.points = [
-            point if point.fit.lines else point.decomposed(reference)
+            point
+            if point.fit.lines
+            else point.decomposed(self.reference(point.conditions.pump_nm))
             for point in self.points
         ]
 
-    def reference(self) -> SpectrumFit | None:
-        """Give the strongest decomposition with lines so far.
+    def reference(self, pump_nm: float) -> SpectrumFit | None:
+        """Give the decomposition with lines that was pumped nearest to a wavelength.
+
+        The lines move with the pump, by several of their widths over a scan: only a
+        neighbour has them at the right place.
+
+        Parameters
+        ----------
+        pump_nm
+            Pump wavelength of the spectrum that needs a line shape, in nm (vacuum).
 
         Returns
         -------
         :
-            The one that lends its line shape to spectra in which no line is found.
+            The one that lends its line shape to a spectrum in which no line is found:
+            of two equally near ones the stronger; None if no decomposition so far can
+            be used and has lines.
         """
-        with_lines = [point.fit for point in self.points if point.fit.lines]
-        return max(with_lines, key=lambda fit: fit.se_rate, default=None)
+
+        def nearness(point: Point) -> tuple[float, float]:
+            distance = abs(point.conditions.pump_nm - pump_nm)
+            return -round(distance / SAME_PUMP_NM), point.fit.se_rate
+
+        with_lines = [point for point in self.points if _lends(point)]
+        nearest = max(with_lines, key=nearness, default=None)
+        return None if nearest is None else nearest.fit
+
+
+def _lends(point: Point) -> bool:
+    """Say whether a spectrum has lines that are its own, not scattered pump light."""
+    return bool(point.fit.lines) and point.fit.ok
 
 
 def _configuration(descriptor: EventDescriptor) -> dict[str, Any]:

@@ -23,29 +23,125 @@ def photons(power_uw, wavelength_nm):
     return power_uw * 1e-6 * wavelength_nm / (HC_MEV_NM * 1.602176634e-22 * 78e6)
 
 
-def feed(energy, flux, exciton, limit):
+def feed(energy, flux, exciton, limit, edge=(ONSET, SOFTNESS)):
     pump = PUMP_NM * energy**2 / HC_MEV_NM / 2.3548
     width = np.hypot(WIDTH, pump)
     line = STRENGTH * WIDTH / width * np.exp(-(((energy - exciton) / width) ** 2) / 2)
-    hot = (1 + erf((energy - exciton - ONSET) / (np.sqrt(2) * SOFTNESS))) / 2 * flux
+    onset, soft = edge
+    hot = (1 + erf((energy - exciton - onset) / (np.sqrt(2) * soft))) / 2 * flux
     excess = np.maximum(energy - exciton, 0)
     kept = COOLING ** (excess / PHONON) * (1 + (hot * excess / limit) ** 6) ** (-1 / 6)
     return line * flux + kept * hot, hot * excess
 
 
-def emission(energy, exciton=EXCITON, power_uw=50.0):
-    """Stimulated light per shot, in thresholds, at one photon number."""
+def overdrive(energy, exciton, power_uw, edge):
+    """Carriers in thresholds, cooled and as they were made."""
     off = HC_MEV_NM / 495.0
-    limit = feed(off, photons(45.5, 495.0), exciton, np.inf)[1]
-    threshold = feed(off, photons(15.45, 495.0), exciton, limit)[0]
-    x = feed(energy, photons(power_uw, 526.0), exciton, limit)[0] / threshold
+    limit = feed(off, photons(45.5, 495.0), exciton, np.inf, edge)[1]
+    threshold = feed(off, photons(15.45, 495.0), exciton, limit, edge)[0]
+    flux = photons(power_uw, 526.0)
+    cooled = feed(energy, flux, exciton, limit, edge)[0] / threshold
+    return cooled, feed(energy, flux, exciton, np.inf, edge)[0] / threshold
+
+
+def emission(energy, exciton=EXCITON, power_uw=50.0, edge=(ONSET, SOFTNESS)):
+    """Stimulated light per shot, in thresholds, at one photon number."""
+    x, _ = overdrive(energy, exciton, power_uw, edge)
     quick = ((x - 1) + np.sqrt((x - 1) ** 2 + 4e-3 * x)) / 2
     return quick - (x - quick) * 0.125 * np.log1p(quick)
 
 
-def true_peak(exciton=EXCITON):
+def spontaneous(energy, exciton=EXCITON, power_uw=50.0, edge=(ONSET, SOFTNESS)):
+    """Spontaneous light per shot: clamped, and a rim that saturates."""
+    x, made = overdrive(energy, exciton, power_uw, edge)
+    quick = ((x - 1) + np.sqrt((x - 1) ** 2 + 4e-3 * x)) / 2
+    return x - quick + 0.18 * made / (1 + made / 12)
+
+
+def true_peak(exciton=EXCITON, curve=emission, **conditions):
     fine = np.linspace(exciton - 20, exciton + 20, 40_001)
-    return fine[np.argmax(emission(fine, exciton))]
+    return fine[np.argmax(curve(fine, exciton, **conditions))]
+
+
+def scatter(seed, energy, clean, noise):
+    """A curve with a share of scatter, and as little again of the maximum's."""
+    sigma = noise * clean + 1e-5 * clean.max()
+    signal = clean + sigma * np.random.default_rng(seed).normal(size=clean.size)
+    return PLECurve(
+        energy_mev=energy,
+        signal=signal,
+        signal_sigma=sigma,
+        photons=np.ones(clean.size),
+    )
+
+
+DEMO_MEV = HC_MEV_NM / np.linspace(508.0, 532.0, 25)
+
+
+@pytest.mark.parametrize(
+    "edge", [(19.0, 12.0), (16.0, 14.0), (12.0, 6.0), (30.0, 20.0)]
+)
+@pytest.mark.parametrize("noise", [0.001, 0.002, 0.005, 0.01, 0.02])
+def test_the_stated_sigma_covers_and_is_not_absurdly_wide(edge, noise):
+    fits, pull = [], []
+    for shift in (0.0, -7.0, 5.0):
+        truth = true_peak(EXCITON + shift, edge=edge)
+        clean = emission(DEMO_MEV, EXCITON + shift, edge=edge)
+        for seed in range(12):
+            fit = fit_ple(scatter(1000 * seed + int(shift) + 7, DEMO_MEV, clean, noise))
+            fits.append(fit.ok)
+            pull.append((fit.peak_mev - truth) / fit.peak_sigma_mev)
+
+    assert np.mean(fits) > 0.9
+    assert np.mean(np.abs(pull) < 1) >= 0.60
+    assert 0.4 < np.sqrt(np.mean(np.square(pull))) < 1.2
+
+
+def test_the_sigma_is_both_its_parts():
+    fit = fit_ple(scatter(1, DEMO_MEV, emission(DEMO_MEV), 0.005))
+
+    parts = fit.peak_stat_sigma_mev, fit.peak_model_sigma_mev
+    assert fit.peak_sigma_mev == pytest.approx(np.hypot(*parts))
+    summary = fit.summary()
+    assert summary["ple_peak_sigma_mev"] == fit.peak_sigma_mev
+    assert summary["ple_peak_stat_sigma_mev"] == parts[0]
+    assert summary["ple_peak_model_sigma_mev"] == parts[1] >= 0.03
+
+
+def test_points_near_threshold_are_left_out():
+    clean = emission(DEMO_MEV, EXCITON + 5)
+    dim = clean < 0.1 * clean.max()
+    assert 0 < np.sum(dim) < 5
+
+    fit = fit_ple(scatter(2, DEMO_MEV, clean, 0.005))
+
+    np.testing.assert_array_equal(fit.used, ~dim)
+
+
+@pytest.mark.parametrize("power_uw", [20.0, 50.0])
+@pytest.mark.parametrize("edge", [(16.0, 14.0), (30.0, 20.0)])
+@pytest.mark.parametrize("points", [19, 25])
+def test_a_spontaneous_curve_is_within_its_sigma_or_not_ok(power_uw, edge, points):
+    energy = HC_MEV_NM / np.linspace(507.0, 531.0, points)
+    truth = true_peak(curve=spontaneous, power_uw=power_uw, edge=edge)
+    clean = spontaneous(energy, power_uw=power_uw, edge=edge)
+
+    fits = [
+        fit_ple(scatter(seed, energy, clean, 0.003), scale_errors=True)
+        for seed in range(10)
+    ]
+
+    pull = [(fit.peak_mev - truth) / fit.peak_sigma_mev for fit in fits if fit.ok]
+    assert not pull or abs(np.median(pull)) < 2
+
+
+def test_a_curve_that_only_one_way_describes_is_not_quoted():
+    clean = 0.6 + emission(DEMO_MEV) / emission(DEMO_MEV).max()
+
+    fit = fit_ple(scatter(3, DEMO_MEV, clean, 0.002))
+
+    assert fit.assessment is PLEAssessment.MODEL_DEPENDENT
+    assert np.isfinite(fit.peak_sigma_mev)
 
 
 def test_a_curve_of_another_form_is_not_quoted():
@@ -97,7 +193,7 @@ def test_the_peak_follows_the_crystal_and_its_sigma_covers(shift, points, noise)
     sigmas = np.array([fit.peak_sigma_mev for fit in fits])
     assert abs(np.mean(errors)) < 0.2
     assert np.sqrt(np.mean((errors / sigmas) ** 2)) < 1.4
-    assert np.median(sigmas) < 0.3
+    assert np.median(sigmas) < (0.4 if shift == -7 else 0.3)  # no flank seen at -7
     assert np.mean(np.abs(errors) < sigmas) > 0.45
 
 
@@ -136,9 +232,10 @@ def test_scatter_beyond_the_sigmas_widens_them_only_when_asked():
     assert stated.error_scale > 2
     assert not stated.errors_scaled
     assert widened.errors_scaled
-    assert widened.peak_sigma_mev == pytest.approx(
-        stated.error_scale * stated.peak_sigma_mev
+    assert widened.peak_stat_sigma_mev == pytest.approx(
+        stated.error_scale * stated.peak_stat_sigma_mev
     )
+    assert widened.peak_model_sigma_mev == stated.peak_model_sigma_mev
     assert widened.peak_mev == stated.peak_mev
 
 

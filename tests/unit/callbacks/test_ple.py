@@ -51,6 +51,58 @@ def test_documents_that_went_through_json_give_the_same_numbers(scan):
     assert rows(analysed(stored)) == rows(analysed(scan))
 
 
+def test_the_nearest_pumped_spectrum_with_lines_lends_its_shape(scan):
+    spectra = analysed(scan).spectra
+    by_pump = {point.conditions.pump_nm: point.fit for point in spectra.points}
+
+    assert spectra.reference(513.2) is by_pump[513.0]
+    assert spectra.reference(500.0) is by_pump[510.0]
+    tied = max((by_pump[525.0], by_pump[526.5]), key=lambda fit: fit.se_rate)
+    assert spectra.reference(525.75) is tied
+
+
+def test_a_spectrum_without_lines_takes_its_neighbours_and_keeps_it(make_scan):
+    def dark_line(index, data):
+        if index not in {0, 5, 13}:
+            return data
+        generator = np.random.default_rng(index)
+        counts = generator.normal(300, 1, data["ccd_counts"].shape)
+        counts += 40 * np.exp(-(((np.arange(1024) - 500) / 80) ** 2) / 2)
+        return data | {"ccd_counts": counts.round().astype(int)}
+
+    pumps = np.arange(510.0, 531.0, 1.5).tolist()
+    analysis = analysed(make_scan(pumps, spoil=dark_line))
+    points = analysis.spectra.points
+    first = rows(analysis)
+
+    assert [not point.fit.lines for point in points].count(True) == 3
+    assert points[0].fit.se_source == points[5].fit.se_source == "reference"
+    assert rows(analysis) == first
+
+
+def test_the_offset_of_the_pump_axis_is_recorded_and_not_applied(scan, make_scan):
+    analysis = analysed(scan)
+
+    row = dict(analysis.streams())["fit"][0]
+
+    assert row["pump_offset_nm"] == analysis.pump_offset_nm
+    assert row["pump_offset_sigma_nm"] == analysis.pump_offset_sigma_nm
+    assert row["pump_offset_spectra"] > 5
+    assert abs(analysis.pump_offset_nm) < 4 * analysis.pump_offset_sigma_nm
+    assert analysis.view().pump_offset is analysis.pump_offset
+
+    def misread(_, data):
+        return data | {
+            "tunable_filter_wavelength": data["tunable_filter_wavelength"] - 0.1
+        }
+
+    pumps = np.arange(510.0, 531.0, 1.5).tolist()
+    other = analysed(make_scan(pumps, spoil=misread))
+    assert other.pump_offset_nm == pytest.approx(0.1, abs=0.01)
+    shifted = other.result.peak_mev - analysis.result.peak_mev
+    assert shifted == pytest.approx(0.45, abs=0.05)
+
+
 def test_results_are_there_while_the_scan_still_runs(scan):
     analysis = LivePLE()
 
