@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import shlex
 import tempfile
@@ -167,11 +168,11 @@ def _measure(settings: Settings, console: Console) -> dict[str, Any]:
         msg = f"run {uid}: {live.peak_mev} meV live, {stored.result.peak_mev} stored"
         raise BenchError(msg)
     _check_figures(figures, began)
-    _show_result(stored.result, console)
+    _show_result(stored, console)
     return {
         "run_uid": uid,
         "tiled": {"uri": settings.tiled_uri, "container": CONTAINER},
-        "results": _results(stored.result),
+        "results": _results(stored),
         "figure": str(figures[0]),
     }
 
@@ -225,18 +226,22 @@ def _read_back(settings: Settings, uid: str, console: Console) -> Any:
     return again
 
 
-def _results(fit: Any) -> dict[str, dict[str, Any]]:
+def _results(analysis: Any) -> dict[str, dict[str, Any]]:
+    fit, offset = analysis.result, analysis.pump_offset
     return {
-        name: {"value": value, "sigma": sigma, "unit": "meV"}
-        for name, value, sigma in (
-            ("ple_peak", fit.peak_mev, fit.peak_sigma_mev),
-            ("ple_fwhm", fit.fwhm_mev, fit.fwhm_sigma_mev),
+        name: {"value": value, "sigma": sigma, "unit": unit}
+        for name, value, sigma, unit in (
+            ("ple_peak", fit.peak_mev, fit.peak_sigma_mev, "meV"),
+            ("ple_fwhm", fit.fwhm_mev, fit.fwhm_sigma_mev, "meV"),
+            ("pump_offset", offset.offset_nm, offset.sigma_nm, "nm"),
         )
+        if math.isfinite(value) and math.isfinite(sigma)  # JSON has no NaN
     }
 
 
-def _rows(fit: Any) -> list[tuple[str, str, str]]:
+def _rows(analysis: Any) -> list[tuple[str, str, str]]:
     """Give the lines of the table: quantity, measured, paper."""
+    fit, offset = analysis.result, analysis.pump_offset
     return [
         (
             "PLE peak",
@@ -248,10 +253,16 @@ def _rows(fit: Any) -> list[tuple[str, str, str]]:
             f"{fit.fwhm_mev:.2f} ± {fit.fwhm_sigma_mev:.2f} meV",
             "not given",
         ),
+        (
+            "pump axis: spectrometer - filter",
+            f"{offset.offset_nm * 1e3:+.1f} ± {offset.sigma_nm * 1e3:.1f} pm",
+            "",
+        ),
     ]
 
 
-def _show_result(fit: Any, console: Console) -> None:
+def _show_result(analysis: Any, console: Console) -> None:
+    fit = analysis.result
     table = Table(
         title=f"Excitation of the stimulated emission, {TEMPERATURE_K:g} K",
         title_justify="left",
@@ -259,9 +270,13 @@ def _show_result(fit: Any, console: Console) -> None:
     table.add_column("quantity")
     table.add_column("measured", justify="right")
     table.add_column("paper", justify="right")
-    for row in _rows(fit):
+    for row in _rows(analysis):
         table.add_row(*row)
     console.print(table)
+    console.print(
+        f"± of the peak: {fit.peak_stat_sigma_mev:.3f} meV from counts and dose, "
+        f"{fit.peak_model_sigma_mev:.3f} meV from the choice of the curve's form"
+    )
 
 
 def _say_where(

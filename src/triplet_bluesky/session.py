@@ -22,7 +22,7 @@ from triplet_bluesky.storage.client import catalog
 from triplet_bluesky.storage.key import read_key
 from triplet_bluesky.storage.writer import RunWriter
 
-__all__ = ["Session", "open_session"]
+__all__ = ["Session", "open_session", "what_was_said"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class Session:
         try:
             return cast("tuple[str, ...]", self.RE(plan))
         except FailedStatus as error:
-            raise _said(error) from error
+            raise what_was_said(error) from error
         except RunEngineInterrupted:
             if self.RE.state == "paused":
                 self.RE.abort(reason="interrupted by the user")
@@ -149,8 +149,19 @@ def open_session(
         cat.context.close()
 
 
-def _said(error: FailedStatus) -> BenchError:
-    """Give what the instrument said, which Bluesky has put behind its own error."""
+def what_was_said(error: BaseException) -> BenchError:
+    """Give what the instrument said, which Bluesky has put behind its own error.
+
+    Parameters
+    ----------
+    error
+        What the RunEngine raised.
+
+    Returns
+    -------
+    :
+        The error of the bench that caused it.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BenchError):

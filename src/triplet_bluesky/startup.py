@@ -2,14 +2,18 @@
 
 import functools
 import inspect
+import logging
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from triplet_bluesky.errors import BenchError
 from triplet_bluesky.settings import Settings
 
 __all__ = ["bound", "namespace", "start_shell"]
+
+logger = logging.getLogger(__name__)
 
 BANNER = """\
 triplet_bluesky: the bench is connected.
@@ -126,6 +130,21 @@ def namespace(settings: Settings) -> Generator[dict[str, Any]]:
         }
 
 
+def _say_briefly(
+    _shell: Any,
+    _kind: type,
+    error: BaseException,
+    _trace: Any,
+    tb_offset: Any = None,  # noqa: ARG001 - IPython hands it over by name
+) -> None:
+    """Show what an instrument or a plan said in one line; the log has the rest."""
+    from triplet_bluesky.session import what_was_said  # noqa: PLC0415 - takes seconds
+
+    said = what_was_said(error)
+    logger.error("%s: %s", type(said).__name__, said)
+    logger.debug("in full", exc_info=error)
+
+
 def start_shell(settings: Settings) -> None:
     """Open IPython with a session in it.
 
@@ -138,6 +157,7 @@ def start_shell(settings: Settings) -> None:
 
     with namespace(settings) as names:
         from bluesky.magics import BlueskyMagics  # noqa: PLC0415
+        from bluesky.utils import FailedStatus  # noqa: PLC0415
 
         from triplet_bluesky import plans  # noqa: PLC0415
 
@@ -145,4 +165,5 @@ def start_shell(settings: Settings) -> None:
         banner = BANNER.format(devices=devices, plans=", ".join(plans.__all__))
         ipython = InteractiveShellEmbed(banner1=banner, user_ns=names, enable_tip=False)
         ipython.register_magics(BlueskyMagics)
+        ipython.set_custom_exc((BenchError, FailedStatus), _say_briefly)
         ipython()

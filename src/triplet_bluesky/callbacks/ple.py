@@ -92,9 +92,9 @@ class LivePLE(DocumentRouter):
 
     def event(self, doc: Event) -> Event:
         """Take one event in; a new spectrum also renews the curve and its fit."""
-        before = len(self.spectra.points)
+        before = self.spectra.points
         self.spectra.event(doc)
-        if len(self.spectra.points) > before:
+        if self.spectra.points is not before:
             self._fit()
         return doc
 

@@ -170,7 +170,9 @@ class LiveSpectra(DocumentRouter):
                 data[self.fields.exposure],
             )
             return
-        self.points.append(self._point(doc, _configuration(descriptor), darks))
+        # A point that is repeated after a pause takes the place of the interrupted one.
+        others = [p for p in self.points if p.seq_num != doc["seq_num"]]
+        self.points = [*others, self._point(doc, _configuration(descriptor), darks)]
 
     def _point(
         self,

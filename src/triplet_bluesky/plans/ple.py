@@ -190,8 +190,8 @@ def _scan(
     ]
     darks = DarkFrames(enabled=measurement.darks)
 
-    @bpp.run_decorator(md=metadata)
     @bpp.baseline_decorator([bench.laser, bench.ioc, *detectors[3:]])
+    @bpp.run_decorator(md=metadata)
     def run() -> MsgGenerator[Any]:
         yield from bps.checkpoint()
         for wavelength in measurement.wavelengths:

@@ -187,3 +187,14 @@ def test_a_callback_that_raises_is_logged_and_stops_nothing(caplog):
         isolated(broken)("start", {})
 
     assert "no such figure" in caplog.text
+
+
+def test_a_point_that_is_repeated_replaces_the_interrupted_one(scan):
+    events = [d for n, d in scan if n == "event"]
+    twice = [
+        (n, d)
+        for pair in scan
+        for n, d in ([pair, pair] if pair[1] is events[5] else [pair])
+    ]
+
+    assert rows(analysed(twice)) == rows(analysed(scan))

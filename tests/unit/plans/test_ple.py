@@ -114,7 +114,9 @@ def test_automatic_exposure_fills_half_of_the_well(RE, bench, documents, rate, c
 def test_three_subexposures_are_recorded_at_each_point(RE, bench, documents):
     RE(ple(bench, [526.0], exposure=0.1))
 
-    counts = [d["data"]["ccd_counts"] for n, d in documents if n == "event"]
+    events = [d["data"] for n, d in documents if n == "event"]
+    counts = [data["ccd_counts"] for data in events if "ccd_counts" in data]
+    assert len(counts) == 2  # a dark and a point
     assert all(np.shape(stack) == (3, 64) for stack in counts)
 
 
@@ -244,3 +246,16 @@ def test_the_camera_is_stopped_before_anything_is_put_back(RE, bench):
 
     stopped = bench.log.index(("ccd", "stop"))
     assert stopped < bench.log.index(("tunable_filter_wavelength", 526.0))
+
+
+def test_the_state_of_the_bench_is_recorded_before_and_after(RE, bench, documents):
+    RE(ple(bench, [526.0], exposure=0.1))
+
+    names = {d["uid"]: d["name"] for n, d in documents if n == "descriptor"}
+    baseline = [
+        d["data"]
+        for n, d in documents
+        if n == "event" and names[d["descriptor"]] == "baseline"
+    ]
+    assert len(baseline) == 2
+    assert {"laser_emission", "ioc_boot_id", "cryostat_temperature"} <= set(baseline[0])
