@@ -1,14 +1,16 @@
-"""What the plans need of an axis, a detector and a bench, beyond Bluesky's protocols.
+"""What the plans need of a setting and of a bench, beyond Bluesky's protocols.
 
-The devices of `triplet_bluesky.devices` fit these, and so does anything that a test or
-another laboratory puts in their place.
+The devices of ophyd do not match the type hints of those protocols, so the instruments
+of a bench are typed loosely and described in words. The devices of
+`triplet_bluesky.devices` fit these, and so does anything that a test or another
+laboratory puts in their place.
 """
 
 from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import Reading, Status
 
-__all__ = ["Axis", "Detector", "DoseControl", "MicroPLBench", "Setting"]
+__all__ = ["MicroPLBench", "Setting"]
 
 
 @runtime_checkable
@@ -40,127 +42,68 @@ class Setting(Protocol):
         ...
 
 
-@runtime_checkable
-class Axis(Setting, Protocol):
-    """A setting that is a number within limits."""
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Lowest and highest value that is possible."""
-        ...
-
-    @property
-    def egu(self) -> str:
-        """The engineering unit."""
-        ...
-
-
-class Camera(Protocol):
-    """What a plan sets on the camera."""
-
-    acquire_time: Axis
-    """Exposure of one frame, in s."""
-    image_mode: Setting
-    """``"Single"`` while the plans take frames."""
-    saturation_level: Any
-    """Raw count at which a pixel is saturated."""
-
-
-class Detector(Protocol):
-    """A camera that gives a stack of sub-exposures for each trigger."""
-
-    name: str
-    cam: Camera
-    counts: Any
-    """Raw counts of the last trigger; shape ``(subexposures, pixels)``."""
-    peak: Any
-    """Largest raw count of the last trigger."""
-    subexposures: Any
-    """Number of frames for each trigger."""
-
-    def trigger(self) -> Status:
-        """Take the sub-exposures."""
-        ...
-
-    def read(self) -> dict[str, Reading[Any]]:
-        """Read the last stack."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Describe what `read` gives."""
-        ...
-
-
-class Meter(Protocol):
-    """What a plan sets on the power meter."""
-
-    wavelength: Axis
-    """Wavelength that its responsivity is corrected for, in nm."""
-    averaging_time: Axis
-    """Averaging time, in s."""
-
-
-class DoseControl(Protocol):
-    """Attenuator, meter and shutter."""
-
-    name: str
-    power: Axis
-    photons: Axis
-    fluence: Axis
-    attenuator: Axis
-    shutter: Setting
-    meter: Meter
-    repetition_rate: Any
-
-    def trigger(self) -> Status:
-        """Measure the dose during an exposure."""
-        ...
-
-    def read(self) -> dict[str, Reading[Any]]:
-        """Read the dose columns."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Describe what `read` gives."""
-        ...
-
-
 class MicroPLBench(Protocol):
-    """A micro-photoluminescence bench with a tunable pump and an analyser."""
+    """A micro-photoluminescence bench with a tunable pump and an analyser.
+
+    Attributes
+    ----------
+    laser
+        The pump laser: settings ``emission`` and ``level``, readable ``ready`` and
+        ``repetition_rate`` (MHz).
+    tunable_filter
+        The pump filter: axis ``wavelength`` (nm, vacuum) with ``limits``.
+    power_control
+        The dose: axes ``power``, ``photons``, ``fluence`` and ``attenuator``, setting
+        ``shutter``, ``meter`` with ``wavelength`` and ``averaging_time``, settable
+        ``repetition_rate``; its ``trigger`` measures the dose of an exposure.
+    cryostat
+        The cryostat: axis ``temperature`` (K).
+    analyser
+        The analyser: axes ``angle`` (deg) and ``half_wave_plate``, setting
+        ``inserted`` (``"In"`` or ``"Out"``).
+    spectrometer
+        The spectrometer: readable ``wavelength``, that of each pixel, in nm.
+    ccd
+        The camera: ``cam`` with ``acquire_time`` (s, with ``limits``), ``image_mode``
+        and ``saturation_level``, settable ``subexposures``, readable ``counts`` of
+        shape ``(subexposures, pixels)``; it can be triggered and stopped.
+    ioc
+        What identifies the IOC.
+    """
 
     @property
     def laser(self) -> Any:
-        """The pump laser, with ``emission``, ``ready`` and ``repetition_rate``."""
+        """The pump laser."""
         ...
 
     @property
     def tunable_filter(self) -> Any:
-        """The pump filter, with ``wavelength`` (nm, vacuum) and ``bandwidth``."""
+        """The pump filter."""
         ...
 
     @property
     def power_control(self) -> Any:
-        """The `DoseControl` of the bench."""
+        """The dose."""
         ...
 
     @property
     def cryostat(self) -> Any:
-        """The cryostat, with ``temperature`` in K."""
+        """The cryostat."""
         ...
 
     @property
     def analyser(self) -> Any:
-        """The analyser, with ``angle`` in degrees and ``inserted``."""
+        """The analyser."""
         ...
 
     @property
     def spectrometer(self) -> Any:
-        """The spectrometer, with ``wavelength``: the wavelength of each pixel."""
+        """The spectrometer."""
         ...
 
     @property
     def ccd(self) -> Any:
-        """The `Detector` of the bench."""
+        """The camera."""
         ...
 
     @property
