@@ -16,7 +16,8 @@ from bluesky_tiled_plugins import CatalogOfBlueskyRuns
 
 from triplet_bluesky.callbacks import FitRecorder, LivePLE, isolated
 from triplet_bluesky.devices import Bench
-from triplet_bluesky.errors import BenchError, PlanError
+from triplet_bluesky.devices.operation import CONNECTION_ERRORS
+from triplet_bluesky.errors import BenchError, ConnectError, PlanError
 from triplet_bluesky.settings import Settings
 from triplet_bluesky.storage.client import catalog
 from triplet_bluesky.storage.key import read_key
@@ -81,6 +82,9 @@ class Session:
             return cast("tuple[str, ...]", self.RE(plan))
         except FailedStatus as error:
             raise what_was_said(error) from error
+        except CONNECTION_ERRORS as error:
+            msg = f"the IOC does not answer ({error}); is it running?"
+            raise ConnectError(msg) from error
         except RunEngineInterrupted:
             if self.RE.state == "paused":
                 self.RE.abort(reason="interrupted by the user")
@@ -105,8 +109,9 @@ class _EndOnInterrupt:
 
     def interrupt(self, *_: object) -> None:
         """Ask the RunEngine to pause now."""
-        if self.engine.state == "running":
-            self.engine.request_pause(defer=False)
+        if self.engine.state != "running":
+            raise KeyboardInterrupt
+        self.engine.request_pause(defer=False)
 
 
 @contextmanager

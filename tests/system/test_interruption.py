@@ -49,8 +49,9 @@ def pause_while_exposing(RE, bench, *, frames=1):
     begun = threading.Event()
     seen = []
 
-    def look(value, **_):
-        if value == 1 and bench.power_control.shutter.position == "Open":
+    def look(value, old_value, **_):
+        lit = bench.power_control.shutter.position == "Open"
+        if value == 1 and old_value != 1 and lit:
             seen.append(value)
             if len(seen) == frames:
                 begun.set()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from epics.ca import ChannelAccessException, ChannelAccessGetFailure
 from ophyd import Device, EpicsSignal, get_cl
 from ophyd.ophydobj import OphydObject
 from ophyd.signal import EpicsSignalBase
@@ -20,6 +21,7 @@ from ophyd.utils import DisconnectedError
 from triplet_bluesky.errors import BenchError, ConnectError, DeviceError, MoveError
 
 __all__ = [
+    "CONNECTION_ERRORS",
     "Halt",
     "await_completion",
     "issue",
@@ -28,6 +30,14 @@ __all__ = [
     "read_fresh",
     "run_operation",
 ]
+
+CONNECTION_ERRORS = (
+    DisconnectedError,
+    TimeoutError,
+    ChannelAccessException,
+    ChannelAccessGetFailure,
+)
+"""What ophyd and pyepics raise when an IOC is gone or does not answer."""
 
 CONNECTION_CHECK_S = 0.05
 """Seconds between looks at the connection while a completion is awaited."""
@@ -148,7 +158,7 @@ def run_operation(device: Device, work: Callable[[], None], halt: Halt) -> Devic
                 status.set_finished()
             else:
                 status.set_exception(error)
-        except (DisconnectedError, TimeoutError) as error:
+        except CONNECTION_ERRORS as error:
             msg = f"{label(device)}: the IOC does not answer ({error})"
             failure = ConnectError(msg)
             failure.__cause__ = error
