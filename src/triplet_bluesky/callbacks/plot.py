@@ -245,7 +245,7 @@ def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
         ".",
         markersize=1.8,
         color=GREY,
-        label=f"measured, pumped at {point.conditions.pump_nm:.1f} nm",
+        label="measured",
     )
     components = point.fit.components(edges)
     for name, colour in (("spe", BLUE), ("se", RED), ("pump", GREEN)):
@@ -270,8 +270,9 @@ def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
     highest = float(np.nanmax(rate))
     axes.set_ylim(LOG_SPAN * highest, 4 * highest)
     axes.tick_params(labelbottom=False)
-    axes.set_title("d  strongest spectrum, decomposed")
-    axes.legend(loc="upper right")
+    pump_nm = point.conditions.pump_nm
+    axes.set_title(f"d  strongest spectrum (pump {pump_nm:.1f} nm), decomposed")
+    axes.legend(loc="upper left")
     residual.plot(wavelength, (rate - model) / sigma, color=GREY, linewidth=0.5)
     residual.axhline(0, color="black", linewidth=0.5)
     residual.set_ylim(-5, 5)
