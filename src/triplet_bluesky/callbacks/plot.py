@@ -271,7 +271,7 @@ def _decomposition(axes: Axes, residual: Axes, points: list[Point]) -> None:
     axes.set_ylim(LOG_SPAN * highest, 4 * highest)
     axes.tick_params(labelbottom=False)
     pump_nm = point.conditions.pump_nm
-    axes.set_title(f"d  strongest spectrum (pump {pump_nm:.1f} nm), decomposed")
+    axes.set_title(f"d  strongest spectrum, pumped at {pump_nm:.1f} nm")
     axes.legend(loc="upper left")
     residual.plot(wavelength, (rate - model) / sigma, color=GREY, linewidth=0.5)
     residual.axhline(0, color="black", linewidth=0.5)
