@@ -192,10 +192,15 @@ def find(record: Record) -> psutil.Process | None:
     return process if same else None
 
 
+EXIT_S = 2.0
+"""Longest wait, in seconds, for the end of a process that has begun to exit: it loses
+its environment, by which it is known, a moment before its status can be read."""
+
+
 def exit_status(record: Record) -> int | None:
     """Return the exit status of an ended child, or None where it cannot be known."""
     try:
-        return psutil.Process(record.pid).wait(timeout=0)
+        return psutil.Process(record.pid).wait(timeout=EXIT_S)
     except psutil.Error:
         return None
 
