@@ -25,6 +25,8 @@ class Line:
     """Degree of linear polarization."""
     axis_deg: float
     """Axis of polarization from the grating's favoured one, modulo 180."""
+    lifetime_ps: float
+    """Time in which the light decays after the pulse, in ps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,7 @@ class Crystal:
             rate=0.0,
             dolp=polarization.low * kept,
             axis_deg=axis,
+            lifetime_ps=self._sample.lifetime.stimulated,
         )
         high = replace(
             low,
@@ -183,5 +186,6 @@ class Crystal:
             energy_mev=emission.spe_center + gap + shift / 2,
             fwhm_mev=emission.spe_fwhm + phonons,
             dolp=polarization.spe * kept,
+            lifetime_ps=self.spontaneous_time(temperature_k),
         )
         return low, high, band

@@ -51,22 +51,20 @@ class LightPath:
         self.rate = lru_cache(REMEMBERED_RATES)(self._rate)
         """Expected light on each pixel for a `BenchState`, in e-/s, without dark."""
 
-    def _rate(self, state: BenchState) -> FloatArray:
-        sample = self._sample
-        rate = np.zeros(detection.PIXELS)
-        if state.power_uw > 0:
-            spread = detection.line_spread(state.slit_um, sample.spectrometer)
-            edges = detection.pixel_edges(state.spec_nm, sample.spectrometer)
-            rate += detection.emission_rate(
-                edges, self._lines(state), spread, sample.ccd
-            )
-            rate += self._scatter(edges, spread, state)
-            rate *= detection.slit_throughput(state.slit_um, sample.spectrometer)
-        rate.flags.writeable = False
-        return rate
+    def lines(self, state: BenchState) -> list[tuple[Line, float]]:
+        """Give what the crystal emits, line by line.
 
-    def _lines(self, state: BenchState) -> list[tuple[Line, float]]:
-        """Give the lines, each with the share that reaches the camera."""
+        Parameters
+        ----------
+        state
+            State of the light path.
+
+        Returns
+        -------
+        :
+            Lines, each with the share of it that passes objective, analyser and
+            grating; the entrance slit's share is not part of it.
+        """
         pump = Pump(
             wavelength_nm=state.pump_nm,
             bandwidth_nm=state.bandwidth_nm,
@@ -85,12 +83,27 @@ class LightPath:
             for line in emission.lines
         ]
 
-    def _scatter(
-        self, edges_nm: FloatArray, spread_nm: float, state: BenchState
-    ) -> FloatArray:
-        """Work out the scattered pump light and leaked continuum, both unpolarized."""
+    def scattered(self, state: BenchState, edges_nm: FloatArray) -> FloatArray:
+        """Give the scattered pump line and leaked continuum, both unpolarized.
+
+        They follow the laser's pulse without delay.
+
+        Parameters
+        ----------
+        state
+            State of the light path.
+        edges_nm
+            Edges of the wavelength intervals, rising; shape ``(n + 1,)``.
+
+        Returns
+        -------
+        :
+            Electrons per second in each interval, before the entrance slit; shape
+            ``(n,)``.
+        """
+        spread = detection.line_spread(state.slit_um, self._sample.spectrometer)
         line = detection.scatter_spectrum(
-            edges_nm, state.pump_nm, state.bandwidth_nm, spread_nm
+            edges_nm, state.pump_nm, state.bandwidth_nm, spread
         )
         laser = self._sample.source
         shape = source.continuum_shape((edges_nm[1:] + edges_nm[:-1]) / 2, laser)
@@ -101,3 +114,17 @@ class LightPath:
         )
         strength = 2 * self._sample.ccd.scatter * state.power_uw * passed
         return strength * (line + leak)
+
+    def _rate(self, state: BenchState) -> FloatArray:
+        sample = self._sample
+        rate = np.zeros(detection.PIXELS)
+        if state.power_uw > 0:
+            spread = detection.line_spread(state.slit_um, sample.spectrometer)
+            edges = detection.pixel_edges(state.spec_nm, sample.spectrometer)
+            rate += detection.emission_rate(
+                edges, self.lines(state), spread, sample.ccd
+            )
+            rate += self.scattered(state, edges)
+            rate *= detection.slit_throughput(state.slit_um, sample.spectrometer)
+        rate.flags.writeable = False
+        return rate

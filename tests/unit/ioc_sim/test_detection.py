@@ -28,7 +28,14 @@ HWP = np.arange(0.0, 180.0, 5.0)
 
 
 def line(energy=2335.0, fwhm=0.85, dolp=1.0, axis=35.0):
-    return Line(energy_mev=energy, fwhm_mev=fwhm, rate=1.0, dolp=dolp, axis_deg=axis)
+    return Line(
+        energy_mev=energy,
+        fwhm_mev=fwhm,
+        rate=1.0,
+        dolp=dolp,
+        axis_deg=axis,
+        lifetime_ps=49.0,
+    )
 
 
 def scan(target, analyser, covered=1.0):

@@ -105,6 +105,12 @@ def test_spontaneous_decay_is_the_parameter_when_cold_and_slows_when_warm(sample
     assert crystal.spontaneous_time(60.0) == pytest.approx(268 * 2 / 1.0172, rel=0.005)
 
 
+def test_each_line_has_the_decay_time_of_its_kind(emit, sample):
+    times = [line.lifetime_ps for line in emit(526.0, 50.0, 30.0).lines]
+
+    assert times == [49.0, 49.0, Crystal(sample).spontaneous_time(30.0)]
+
+
 def test_nothing_is_emitted_in_the_dark(emit):
     emission = emit(526.0, 0.0)
 
