@@ -33,6 +33,18 @@ class BenchState:
     spec_nm: float
     slit_um: float
     temperature_k: float
+    position_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Focus of the objective on the sample's axes x, y, z, in um, drifts included."""
+    grating: int = 1
+    """Place of the turret, from 1."""
+    exit_port: float = 0.0
+    """Share of the light that the mirror sends to the photomultiplier."""
+    exit_slit_um: float = 1000.0
+    """Width of the slit before the photomultiplier."""
+    lamp: float = 0.0
+    """Output of the calibration lamp, from nought to one."""
+    stray_light: float = 0.0
+    """Photons a second that a detector sees from the room."""
 
 
 class LightPath:

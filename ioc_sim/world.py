@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ioc_sim import detection, source
+from ioc_sim.axes import Axes
 from ioc_sim.clock import Clock
+from ioc_sim.faults import Faults
 from ioc_sim.history import History
 from ioc_sim.light_path import BenchState, LightPath
 from ioc_sim.phonons import COLD_K
@@ -28,7 +30,7 @@ by 0.2 % in that time."""
 PERCENT = 100.0
 
 
-class World:
+class World(Axes):
     """The simulated bench: one history per axis, one light path through all of them.
 
     Its instruments write the histories; the light path reads them. Nothing here
@@ -47,31 +49,12 @@ class World:
     def __init__(
         self, sample: Sample, *, seed: int = 0, clock: Clock | None = None
     ) -> None:
+        super().__init__(sample)
         self.sample = sample
         self.seed = seed
         self.clock = clock or Clock()
-        self.emission = History(0)
-        """Laser emission, 0 or 1."""
-        self.level = History(0)
-        """Output level of the laser, %."""
-        self.filter_nm = History(source.REFERENCE_NM)
-        """Centre of the pump line, nm."""
-        self.bandwidth_nm = History(sample.source.bandwidth)
-        """FWHM of the pump line, nm."""
-        self.od = History(4)
-        """Optical density of the attenuator."""
-        self.shutter = History(0)
-        """Open share of the shutter, 0 to 1."""
-        self.hwp_deg = History(0)
-        """Angle of the half-wave plate, deg."""
-        self.analyser_in = History(1)
-        """Share of the beam that the polarizer covers, 0 to 1."""
-        self.spec_nm = History(531)
-        """Centre of the spectrometer, nm."""
-        self.slit_um = History(sample.spectrometer.slit)
-        """Entrance slit of the spectrometer, um."""
-        self.ccd_temperature_c = History(sample.ccd.dark_temperature)
-        """Temperature of the chip, degC."""
+        self.faults = Faults(self.clock)
+        """What is wrong with the bench."""
         self.cryostat = Cryostat(sample.cryostat, seed=seed)
         """The cryostat; it alone writes `temperature_k`."""
         self.temperature_k = self.cryostat.sample_temperature
@@ -113,7 +96,7 @@ class World:
         time_s
             Simulated seconds.
         """
-        return self.power_before_shutter(time_s) * self.shutter.at(time_s)
+        return self.power_before_shutter(time_s) * self._opening(time_s)
 
     def maximum_power(self, wavelength_nm: float, bandwidth_nm: float) -> float:
         """Give the power at full level and no attenuation, in uW.
@@ -148,7 +131,7 @@ class World:
         power = energy / duration if duration else self.power_before_shutter(end_s)
         return self._meter.read(
             power,
-            self.filter_nm.at((start_s + end_s) / 2),
+            self._pump_nm((start_s + end_s) / 2),
             setting_nm=meter_wavelength_nm,
             duration_s=duration,
             counter=counter,
@@ -283,7 +266,10 @@ class World:
         return {
             self.emission: 0.1,
             self.level: 1.0,
+            self.laser_output: 0.01,
+            self.faults.history("laser_mode_hop"): 0.01,
             self.filter_nm: 0.1,
+            self.faults.history("filter_slip"): 0.1,
             self.bandwidth_nm: 0.1,
             self.od: 0.02,
         }
@@ -292,10 +278,21 @@ class World:
         """Give the axes from the shutter to the camera, likewise."""
         return {
             self.shutter: 0.1,
+            self.faults.history("shutter_leak"): 0.1,
             self.hwp_deg: 1.0,
+            self.faults.history("hwp_slip"): 1.0,
             self.analyser_in: 0.2,
             self.spec_nm: 0.02,
             self.slit_um: 2.0,
+            self.grating: 0.1,
+            self.exit_port: 0.1,
+            self.exit_slit_um: 20.0,
+            self.lamp: 0.1,
+            self.faults.history("stray_light"): 1.0,
+            self.objective_x: 0.05,
+            self.objective_y: 0.05,
+            self.objective_z: 0.2,
+            self.faults.history("focus_loss"): 0.2,
             self.ccd_temperature_c: 0.5,
         }
 
@@ -318,24 +315,46 @@ class World:
     def _power(self, time_s: float) -> float:
         """Give the power before the shutter without noise, in uW."""
         strength = self.emission.at(time_s) * self.level.at(time_s) / PERCENT
+        strength *= self.laser_output.at(time_s)
+        strength *= 1 + self.faults.at("laser_mode_hop", time_s)
         if strength == 0:
             return 0.0
-        most = self.maximum_power(
-            self.filter_nm.at(time_s), self.bandwidth_nm.at(time_s)
-        )
+        most = self.maximum_power(self._pump_nm(time_s), self.bandwidth_nm.at(time_s))
         return most * strength * 10 ** -self.od.at(time_s)
+
+    def _pump_nm(self, time_s: float) -> float:
+        """Give the true centre of the pump line, in nm."""
+        return self.filter_nm.at(time_s) + self.faults.at("filter_slip", time_s)
+
+    def _opening(self, time_s: float) -> float:
+        """Give the share of the pump that passes the shutter."""
+        return max(self.shutter.at(time_s), self.faults.at("shutter_leak", time_s))
+
+    def _focus(self, time_s: float) -> tuple[float, float, float]:
+        """Give where the objective looks, on the sample's axes, in um."""
+        return (
+            self.objective_x.at(time_s),
+            self.objective_y.at(time_s),
+            self.objective_z.at(time_s) + self.faults.at("focus_loss", time_s),
+        )
 
     def _mean_state(self, start_s: float, end_s: float) -> BenchState:
         middle = (start_s + end_s) / 2
-        power = self._power(middle) * self.shutter.at(middle)
+        power = self._power(middle) * self._opening(middle)
         power *= self._noise.mean(start_s, end_s) if power else 0.0
         return BenchState(
-            pump_nm=self.filter_nm.at(middle),
+            pump_nm=self._pump_nm(middle),
             bandwidth_nm=self.bandwidth_nm.at(middle),
             power_uw=power,
-            hwp_deg=self.hwp_deg.at(middle),
+            hwp_deg=self.hwp_deg.at(middle) + self.faults.at("hwp_slip", middle),
             analyser_in=self.analyser_in.at(middle),
             spec_nm=self.spec_nm.at(middle),
             slit_um=self.slit_um.at(middle),
             temperature_k=self.temperature_k.at(middle),
+            position_um=self._focus(middle),
+            grating=round(self.grating.at(middle)),
+            exit_port=self.exit_port.at(middle),
+            exit_slit_um=self.exit_slit_um.at(middle),
+            lamp=self.lamp.at(middle),
+            stray_light=self.faults.at("stray_light", middle),
         )
