@@ -120,6 +120,9 @@ class MotorRecord(Part):
     )
     hls = integer_rbv(".HLS", 0, FLAG, "bool", doc="At the high switch", mirrors=DRIVER)
     lls = integer_rbv(".LLS", 0, FLAG, "bool", doc="At the low switch", mirrors=DRIVER)
+    miss = integer_rbv(
+        ".MISS", 0, FLAG, "bool", doc="The last move did not arrive", mirrors=DRIVER
+    )
     tdir = integer_rbv(
         ".TDIR", 1, FLAG, "bool", doc="The last move went up", mirrors=DRIVER
     )

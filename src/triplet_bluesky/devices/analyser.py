@@ -3,40 +3,19 @@
 from typing import Any, cast
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignal, EpicsSignalRO
+from ophyd import Device, EpicsSignalRO
 from ophyd.status import DeviceStatus
 
 from triplet_bluesky.devices.derived import PositionView, View
+from triplet_bluesky.devices.motor import Motor
 from triplet_bluesky.devices.operation import label
-from triplet_bluesky.devices.settable import Axis, Choice
+from triplet_bluesky.devices.settable import Choice
 from triplet_bluesky.errors import MoveError
 
-__all__ = ["Analyser", "AnalyserAngle", "Rotator"]
+__all__ = ["Analyser", "AnalyserAngle"]
 
 PERIOD_DEG = 180.0
 """A direction of linear polarization repeats after half a turn."""
-
-
-class Rotator(Axis):
-    """A rotation stage behind an EPICS motor record."""
-
-    setpoint = Cpt(EpicsSignal, ".VAL", kind="normal")
-    readback = Cpt(EpicsSignalRO, ".RBV", kind="hinted")
-    velocity = Cpt(EpicsSignal, ".VELO", kind="config")
-    offset = Cpt(EpicsSignalRO, ".OFF", kind="config")
-    done_moving = Cpt(EpicsSignalRO, ".DMOV", kind="omitted")
-    stop_record = Cpt(EpicsSignal, ".STOP", kind="omitted")
-
-    @property
-    def user_offset(self) -> EpicsSignalRO:
-        """The offset between user and dial position of the motor record."""
-        return self.offset
-
-    def stop(self, *, success: bool = False) -> None:
-        """Stop the motor where it is."""
-        super().stop(success=success)
-        if self.stop_record.connected:
-            self.stop_record.put(1)
 
 
 class AnalyserAngle(View):
@@ -49,7 +28,7 @@ class AnalyserAngle(View):
         self.readback.name = self.name
 
     @property
-    def plate(self) -> Rotator:
+    def plate(self) -> Motor:
         """The axis that this is a view of."""
         return cast("Analyser", self.parent).half_wave_plate
 
@@ -108,7 +87,7 @@ class Analyser(Device):
     """
 
     angle = Cpt(AnalyserAngle, "", kind="hinted", labels=("motors",))
-    half_wave_plate = Cpt(Rotator, "HWP", tolerance=0.02, kind="normal")
+    half_wave_plate = Cpt(Motor, "HWP", tolerance=0.02, kind="normal")
     inserted = Cpt(Choice, "In", kind="normal")
     polarizer_angle = Cpt(EpicsSignalRO, "PolarizerAngle_RBV", kind="config")
     last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")

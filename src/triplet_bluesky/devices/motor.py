@@ -1,0 +1,63 @@
+"""An axis behind an EPICS motor record, whatever it moves."""
+
+import math
+
+from ophyd import Component as Cpt
+from ophyd import EpicsSignal, EpicsSignalRO
+
+from triplet_bluesky.devices.operation import read_fresh
+from triplet_bluesky.devices.settable import Axis
+
+__all__ = ["Motor"]
+
+
+class Motor(Axis):
+    """An axis behind an EPICS motor record; unit and limits are the record's.
+
+    Parameters
+    ----------
+    prefix
+        Name of the record.
+    tolerance
+        Largest distance of the read-back from the set point that counts as arrived,
+        in the unit of the record.
+    """
+
+    setpoint = Cpt(EpicsSignal, ".VAL", kind="normal")
+    readback = Cpt(EpicsSignalRO, ".RBV", kind="hinted")
+    unit = Cpt(EpicsSignalRO, ".EGU", kind="omitted")
+    high_limit = Cpt(EpicsSignal, ".HLM", kind="omitted")
+    low_limit = Cpt(EpicsSignal, ".LLM", kind="omitted")
+    velocity = Cpt(EpicsSignal, ".VELO", kind="config")
+    offset = Cpt(EpicsSignalRO, ".OFF", kind="config")
+    done_moving = Cpt(EpicsSignalRO, ".DMOV", kind="omitted")
+    missed = Cpt(EpicsSignalRO, ".MISS", kind="omitted")
+    stop_record = Cpt(EpicsSignal, ".STOP", kind="omitted")
+
+    @property
+    def user_offset(self) -> EpicsSignalRO:
+        """The offset between user and dial position of the motor record."""
+        return self.offset
+
+    @property
+    def egu(self) -> str:
+        """The engineering unit, from the record's EGU."""
+        return str(self.unit.get() or "") if self.unit.connected else ""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The record's soft limits now, in the unit of the axis."""
+        if not (self.low_limit.connected and self.high_limit.connected):
+            return (math.nan, math.nan)
+        return (float(read_fresh(self.low_limit)), float(read_fresh(self.high_limit)))
+
+    def _reason(self) -> str:
+        """Give why the motor is not at its target, where record or IOC say so."""
+        gave_up = "; the motor record gave up (MISS is 1): is the motor stuck?"
+        return (gave_up if read_fresh(self.missed) else "") + super()._reason()
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop the motor where it is."""
+        super().stop(success=success)
+        if self.stop_record.connected:
+            self.stop_record.put(1)
