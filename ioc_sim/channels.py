@@ -39,10 +39,13 @@ __all__ = [
     "LongTextReadback",
     "NumberReadback",
     "NumberSetPoint",
+    "PathReadback",
+    "PathSetPoint",
     "Readback",
     "RefusedPutError",
     "SetPoint",
     "TextReadback",
+    "TextSetPoint",
 ]
 
 SHORT_TEXT = 39
@@ -266,6 +269,56 @@ class ChoiceSetPoint(SetPoint, PvpropertyEnum[Any]):
         raise RefusedPutError(msg)
 
 
+class TextSetPoint(SetPoint, PvpropertyString[Any]):
+    """A STRING that clients may write."""
+
+    def accept(self, sent: Any) -> str:
+        """Text of at most 39 characters.
+
+        Parameters
+        ----------
+        sent
+            A text, or a number to be taken as one.
+        """
+        return _short_enough(str(sent), SHORT_TEXT)
+
+
+class _Path(Channel, PvpropertyChar[Any]):
+    """A CHAR waveform with a text; an empty one is read as one NUL, as from ADCore."""
+
+    async def _read(self, data_type: Any) -> tuple[Any, Sequence[Any]]:
+        metadata, values = await super()._read(data_type)
+        if native_type(data_type) == ChannelType.CHAR and len(values) == 0:
+            values = b"\0"
+        return metadata, values
+
+
+class PathSetPoint(SetPoint, _Path):
+    """A CHAR waveform with a text, a path for example, that clients may write."""
+
+    def accept(self, sent: Any) -> str:
+        """Text that the waveform can hold.
+
+        Parameters
+        ----------
+        sent
+            A text; a lone number is the code of one character, 0 of none.
+        """
+        if isinstance(sent, int):
+            sent = bytes([sent % 256]).split(b"\0", 1)[0].decode("latin-1")
+        return _short_enough(str(sent), (self.max_length or 1) - 1)
+
+
+def _short_enough(text: str, most: int) -> str:
+    if not text.isascii():
+        msg = f"got {text!r}, expected ASCII: clients disagree about other characters"
+        raise RefusedPutError(msg)
+    if len(text) > most:
+        msg = f"got {len(text)} characters, limit {most}"
+        raise RefusedPutError(msg)
+    return text
+
+
 class Readback(Channel):
     """A channel that clients may read only."""
 
@@ -294,6 +347,10 @@ class ChoiceReadback(Readback, PvpropertyEnum[Any]):
 
 class LongTextReadback(Readback, PvpropertyChar[Any]):
     """A text of any length as a CHAR waveform."""
+
+
+class PathReadback(Readback, _Path):
+    """A CHAR waveform with a text that only the instrument writes."""
 
 
 class TextReadback(Readback, PvpropertyString[Any]):

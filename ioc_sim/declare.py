@@ -15,7 +15,10 @@ from ioc_sim.channels import (
     IntegerSetPoint,
     NumberReadback,
     NumberSetPoint,
+    PathReadback,
+    PathSetPoint,
     TextReadback,
+    TextSetPoint,
 )
 
 __all__ = [
@@ -27,6 +30,9 @@ __all__ = [
     "integer_rbv",
     "number",
     "number_rbv",
+    "path",
+    "path_rbv",
+    "text",
     "text_rbv",
     "waveform_rbv",
 ]
@@ -34,8 +40,13 @@ __all__ = [
 LONG_TEXT = 256
 """Characters of a text that is read as ``PV$``."""
 
+PATH_LENGTH = 256
+"""Characters of a path, as in ADCore."""
+
 ARRAY_BACKLOG = 16
 """Waveforms that wait for a client that reads slowly; the newest are kept."""
+
+_PATH = {"max_length": PATH_LENGTH}
 
 Limits = tuple[float, float]
 ChannelT = TypeVar("ChannelT", bound=Channel)
@@ -138,6 +149,51 @@ def waveform_rbv(
     more["max_length"] = len(value)
     more["max_subscription_backlog"] = ARRAY_BACKLOG
     return _numeric(kind, name, value, limits, units, **more)
+
+
+def text(name: str, value: str, **more: Any) -> pvproperty[TextSetPoint, Any]:
+    """Declare a short text that clients may write.
+
+    Parameters
+    ----------
+    name
+        PV name within the instrument.
+    value
+        Initial text.
+    **more
+        ``doc`` and ``mirrors``, the real driver's record.
+    """
+    return _plain(TextSetPoint, name, value, **more)
+
+
+def path(name: str, value: str, **more: Any) -> pvproperty[PathSetPoint, Any]:
+    """Declare a text of up to 255 characters, a waveform of CHAR, to be written.
+
+    Parameters
+    ----------
+    name
+        PV name within the instrument.
+    value
+        Initial text.
+    **more
+        ``doc`` and ``mirrors``, the real driver's record.
+    """
+    return _plain(PathSetPoint, name, value, **_PATH, **more)
+
+
+def path_rbv(name: str, value: str, **more: Any) -> pvproperty[PathReadback, Any]:
+    """Declare a text of up to 255 characters that only the instrument writes.
+
+    Parameters
+    ----------
+    name
+        PV name within the instrument.
+    value
+        Initial text.
+    **more
+        ``doc`` and ``mirrors``, the real driver's record.
+    """
+    return _plain(PathReadback, name, value, **_PATH, **more)
 
 
 def text_rbv(name: str, value: str, **more: Any) -> pvproperty[TextReadback, Any]:
