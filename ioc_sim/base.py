@@ -26,8 +26,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-TICK = 0.06
-"""Real seconds between read-backs of a motion: about 16 Hz."""
+TICK = 0.05
+"""Real seconds between read-backs of a motion: 20 Hz."""
 
 
 class BenchGroup(PVGroup):
