@@ -18,8 +18,10 @@ __all__ = [
     "cosmic_rays",
     "dark_rate",
     "emission_rate",
+    "grating_efficiency",
     "line_spectrum",
     "line_spread",
+    "passband",
     "pixel_edges",
     "pixel_wavelengths",
     "read_out",
@@ -94,15 +96,19 @@ def unpolarized_transmission(covered: float, analyser: Analyser) -> float:
     return (1 + across * analyser.grating_ratio) / 2
 
 
-def pixel_wavelengths(centre_nm: float, spectrometer: Spectrometer) -> FloatArray:
-    """Give the wavelength at the centre of each pixel, in nm.
+def pixel_wavelengths(
+    centre_nm: float, spectrometer: Spectrometer, grating: int = 1
+) -> FloatArray:
+    """Give the wavelength that the driver states for each pixel, in nm.
 
     Parameters
     ----------
     centre_nm
-        Wavelength at the centre of the camera, in nm.
+        Wavelength that the driver states for the centre of the camera, in nm.
     spectrometer
         Parameters of the spectrometer.
+    grating
+        Place of the turret, from 1.
 
     Returns
     -------
@@ -110,16 +116,88 @@ def pixel_wavelengths(centre_nm: float, spectrometer: Spectrometer) -> FloatArra
         Wavelengths, rising; shape ``(1024,)``.
     """
     offset = np.arange(PIXELS, dtype=float) - (PIXELS - 1) / 2
-    return centre_nm + spectrometer.dispersion * offset
+    return centre_nm + spectrometer.dispersion[grating - 1] * offset
 
 
-def pixel_edges(centre_nm: float, spectrometer: Spectrometer) -> FloatArray:
-    """Give the wavelengths between the pixels and at both ends, in nm.
+def pixel_edges(
+    centre_nm: float, spectrometer: Spectrometer, grating: int = 1
+) -> FloatArray:
+    """Give the true wavelengths between the pixels and at both ends, in nm.
 
-    Arguments as of `pixel_wavelengths`; one value more, shape ``(1025,)``.
+    Arguments as of `pixel_wavelengths`; one value more, shape ``(1025,)``. The driver's
+    calibration is off by an offset and a scale that a lamp shows.
     """
     offset = np.arange(PIXELS + 1, dtype=float) - PIXELS / 2
-    return centre_nm + spectrometer.dispersion * offset
+    return _true_wavelength(centre_nm, offset, spectrometer, grating)
+
+
+def passband(
+    centre_nm: float, exit_slit_um: float, spectrometer: Spectrometer, grating: int = 1
+) -> tuple[float, float]:
+    """Give the true wavelengths at the blades of the exit slit, in nm.
+
+    Parameters
+    ----------
+    centre_nm
+        Wavelength that the driver states for the centre of the exit, in nm.
+    exit_slit_um
+        Width of the exit slit.
+    spectrometer
+        Parameters of the spectrometer.
+    grating
+        Place of the turret, from 1.
+
+    Returns
+    -------
+    :
+        Shortest and longest wavelength that passes, without the line spread.
+
+    Examples
+    --------
+    >>> from ioc_sim.sample import load_sample
+    >>> low, high = passband(531.0, 1000.0, load_sample().spectrometer)
+    >>> round(low, 3), round(high, 3)
+    (530.202, 531.798)
+    """
+    half = np.array([-0.5, 0.5]) * exit_slit_um / spectrometer.pixel
+    low, high = _true_wavelength(centre_nm, half, spectrometer, grating)
+    return float(low), float(high)
+
+
+def _true_wavelength(
+    centre_nm: float, offset_px: FloatArray, spectrometer: Spectrometer, grating: int
+) -> FloatArray:
+    """Wavelength at a distance from the optical axis, in pixels of the camera."""
+    place = grating - 1
+    centre = centre_nm + spectrometer.calibration_offset[place]
+    per_pixel = spectrometer.dispersion[place] * spectrometer.calibration_scale[place]
+    return centre + per_pixel * offset_px
+
+
+def grating_efficiency(
+    wavelength_nm: npt.ArrayLike, spectrometer: Spectrometer, grating: int = 1
+) -> FloatArray:
+    r"""Efficiency of a grating relative to the first one.
+
+    Both have a Gaussian blaze, :math:`\eta\,e^{-(\lambda-\lambda_b)^2/2w^2}`. The
+    camera's rates are stated behind the first grating, so that its own is one.
+
+    Parameters
+    ----------
+    wavelength_nm
+        Wavelengths, in nm.
+    spectrometer
+        Parameters of the spectrometer.
+    grating
+        Place of the turret, from 1.
+    """
+
+    def blaze(place: int) -> FloatArray:
+        distance = np.asarray(wavelength_nm, dtype=float) - spectrometer.blaze[place]
+        curve = np.exp(-((distance / spectrometer.blaze_width[place]) ** 2) / 2)
+        return spectrometer.efficiency[place] * curve
+
+    return blaze(grating - 1) / blaze(0)
 
 
 def slit_throughput(slit_um: float, spectrometer: Spectrometer) -> float:
@@ -135,7 +213,7 @@ def slit_throughput(slit_um: float, spectrometer: Spectrometer) -> float:
     return min(slit_um / spectrometer.slit, 1.0)
 
 
-def line_spread(slit_um: float, spectrometer: Spectrometer) -> float:
+def line_spread(slit_um: float, spectrometer: Spectrometer, grating: int = 1) -> float:
     r"""FWHM of the line spread function, in nm.
 
     :math:`w = w_0 \sqrt{a^2 + (1-a^2)\,t^2}`: aberrations, and the slit's image with
@@ -147,10 +225,13 @@ def line_spread(slit_um: float, spectrometer: Spectrometer) -> float:
         Width of the entrance slit.
     spectrometer
         Parameters of the spectrometer.
+    grating
+        Place of the turret, from 1.
     """
     floor = spectrometer.aberration**2
     image = slit_throughput(slit_um, spectrometer) ** 2
-    return spectrometer.resolution * math.sqrt(floor + (1 - floor) * image)
+    reference = spectrometer.resolution[grating - 1]
+    return reference * math.sqrt(floor + (1 - floor) * image)
 
 
 def line_spectrum(edges_nm: FloatArray, line: Line, spread_nm: float) -> FloatArray:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 __all__ = [
     "Absorption",
@@ -25,7 +25,9 @@ __all__ = [
     "Emission",
     "Lasing",
     "Lifetime",
+    "Map",
     "Meter",
+    "Objective",
     "Polarization",
     "Sample",
     "SampleError",
@@ -44,6 +46,18 @@ InnerShare = Annotated[float, Field(gt=0, lt=1)]
 LineEnergy = Annotated[float, Field(ge=2200, le=2450)]
 Wavelength = Annotated[float, Field(ge=300, le=1200)]
 Position = Annotated[tuple[float, float, float], Field(strict=False)]
+ValueT = TypeVar("ValueT")
+ForGratings = Annotated[tuple[ValueT, ValueT, ValueT], Field(strict=False)]
+
+
+def _check_direction(vector: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not any(vector):
+        kind, expected = "direction", "a direction, not all of it nought"
+        raise PydanticCustomError(kind, expected)
+    return vector
+
+
+Direction = Annotated[Position, AfterValidator(_check_direction)]
 
 
 _EXPECTED = {"model_type": "a table", "missing": "one more value"}
@@ -104,6 +118,35 @@ class Spot(_Table):
     depth: Positive
     crystal: Position
     objective: Position
+
+
+class Objective(_Table):
+    """The piezo stage of the objective, and how the sample travels under it."""
+
+    travel: Positive
+    speed: Positive
+    sensor_noise: NonNegative
+    drift: NonNegative
+    drift_axial: NonNegative
+    drift_time: Positive
+    open_drift: NonNegative
+    open_drift_time: Positive
+    contraction: NonNegative
+    contraction_theta: Positive
+    contraction_direction: Direction
+    creep_angle: float
+
+
+class Map(_Table):
+    """The other crystals of the sample, and how much they differ from the first."""
+
+    number: Annotated[int, Field(ge=1, le=1000)]
+    width: Positive
+    clear: NonNegative
+    brightness: Annotated[float, Field(ge=0, le=2)]
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    energy: Annotated[float, Field(ge=0, le=20)]
+    splitting: Annotated[float, Field(ge=0, le=2)]
 
 
 class Absorption(_Table):
@@ -193,12 +236,22 @@ class Analyser(_Table):
 
 
 class Spectrometer(_Table):
-    """Dispersion and resolution."""
+    """Gratings, each key with one value for each place of the turret; slits; lamp."""
 
-    dispersion: Positive
-    resolution: Positive
+    dispersion: ForGratings[Positive]
+    resolution: ForGratings[Positive]
+    efficiency: ForGratings[Annotated[float, Field(gt=0, le=1)]]
+    blaze: ForGratings[Wavelength]
+    blaze_width: ForGratings[Annotated[float, Field(ge=20)]]
+    shortest: ForGratings[Wavelength]
+    longest: ForGratings[Wavelength]
+    calibration_offset: ForGratings[Annotated[float, Field(ge=-5, le=5)]]
+    calibration_scale: ForGratings[Annotated[float, Field(ge=0.9, le=1.1)]]
+    pixel: Positive
     slit: Positive
     aberration: Share
+    lamp_rate: NonNegative
+    lamp_warm_up: Positive
 
 
 class Ccd(_Table):
@@ -259,6 +312,8 @@ class Sample(_Table):
     source: Source
     meter: Meter
     spot: Spot
+    objective: Objective
+    map: Map
     absorption: Absorption
     cooling: Cooling
     lasing: Lasing

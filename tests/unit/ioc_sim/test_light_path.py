@@ -83,7 +83,7 @@ def test_continuum_leaks_past_the_filter(path, sample):
     rate = path.rate(replace(STATE, spec_nm=650.0))
 
     scattered_uw = rate / (2 * 5000) / 0.5
-    per_nm = scattered_uw / sample.spectrometer.dispersion
+    per_nm = scattered_uw / sample.spectrometer.dispersion[0]
     pump_per_nm = 50.0 / 1.8
     assert per_nm.mean() / pump_per_nm == pytest.approx(1e-5 * 216 / 80, rel=0.05)
 
