@@ -81,7 +81,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
         settings = _settings(interfaces)
         bench = Bench(prefix, world, truth=truth)
         if list_pvs:
-            typer.echo(describe_pvs(bench.pvdb), nl=False)
+            typer.echo(describe_pvs(bench.groups), nl=False)
             return
         asyncio.run(serve(bench, settings, lambda: _say_ready(bench, settings)))
     except (SampleError, PortTakenError, OSError, ValueError) as error:

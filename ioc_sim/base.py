@@ -62,6 +62,7 @@ class Instrument(BenchGroup):
         "LastError_RBV",
         "",
         doc="Why the last put was refused: PV, value, limits; all of it with '$'",
+        mirrors="none: EPICS drivers log it at best",
     )
 
     _blamed: Channel | None = None

@@ -1,9 +1,11 @@
-"""The list of all PVs, as a table in Markdown."""
+"""The list of all PVs, as a page in Markdown: one table for each instrument."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from caproto import AccessRights, ChannelType
+
+from ioc_sim.base import BenchGroup
 
 __all__ = ["describe_pvs"]
 
@@ -13,19 +15,30 @@ HEADER = """\
 """
 
 
-def describe_pvs(pvdb: Mapping[str, Any]) -> str:
-    """Describe every PV in one row of a table.
+def describe_pvs(groups: Iterable[BenchGroup]) -> str:
+    """Describe every PV in one row of the table of its instrument.
 
     Parameters
     ----------
-    pvdb
-        Channels by PV name.
+    groups
+        The instruments.
 
     Returns
     -------
     :
-        The table, with its header.
+        For each instrument a heading, its first words and a table.
     """
+    return "\n".join(
+        f"## `{group.prefix}`\n\n{_summary(group)}\n\n{_table(group.pvdb)}"
+        for group in groups
+    )
+
+
+def _summary(group: BenchGroup) -> str:
+    return (type(group).__doc__ or "").split("\n", 1)[0]
+
+
+def _table(pvdb: dict[str, Any]) -> str:
     rows = (
         (
             f"`{name}`",
