@@ -124,6 +124,17 @@ class History:
         self.record(time_s, value)
         return value
 
+    def forget_after(self, time_s: float) -> None:
+        """Take back the commands that would begin after a time.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        while self._segments[-1].start > time_s:
+            del self._segments[-1]
+
     def at(self, time_s: float) -> float:
         """Give the value at one time; the oldest known value before the first command.
 

@@ -23,6 +23,8 @@ __all__ = [
     "Cooling",
     "Cryostat",
     "Emission",
+    "Filter",
+    "Laser",
     "Lasing",
     "Lifetime",
     "Map",
@@ -96,6 +98,27 @@ class Source(_Table):
     leak: Share
 
 
+class Laser(_Table):
+    """The laser's head: warm-up, base plate, counter and monitor diode."""
+
+    warm_up: Annotated[float, Field(gt=0, le=86400)]
+    cold_loss: Annotated[float, Field(ge=0, lt=1)]
+    ambient: Annotated[float, Field(ge=-20, le=60)]
+    base_rise: NonNegative
+    base_time: Positive
+    base_high: Annotated[float, Field(ge=0, le=100)]
+    base_trip: Annotated[float, Field(ge=0, le=100)]
+    hours: Annotated[float, Field(ge=0, le=1e5)]
+    monitor_noise: Annotated[float, Field(ge=0, le=0.2)]
+
+
+class Filter(_Table):
+    """What the tunable filter lets pass, and its wavelength drive."""
+
+    efficiency: Annotated[float, Field(gt=0, le=1)]
+    play: Annotated[float, Field(ge=0, le=2)]
+
+
 class Meter(_Table):
     """The pick-off power meter."""
 
@@ -108,6 +131,9 @@ class Meter(_Table):
     noise_floor: NonNegative
     sample_time: Positive
     full_scale: Positive
+    ranges: Annotated[int, Field(ge=1, le=8)]
+    range_noise: Annotated[float, Field(ge=0, le=0.1)]
+    ceiling_sigma: Annotated[float, Field(ge=0, le=0.2)]
 
 
 class Spot(_Table):
@@ -141,8 +167,8 @@ class Map(_Table):
     """The other crystals of the sample, and how much they differ from the first."""
 
     number: Annotated[int, Field(ge=1, le=1000)]
-    width: Positive
-    clear: NonNegative
+    width: Annotated[float, Field(ge=25)]
+    clear: Annotated[float, Field(ge=0, le=10)]
     brightness: Annotated[float, Field(ge=0, le=2)]
     threshold: Annotated[float, Field(ge=0, le=1)]
     energy: Annotated[float, Field(ge=0, le=20)]
@@ -310,6 +336,8 @@ class Sample(_Table):
     """Everything the simulated bench is made of."""
 
     source: Source
+    laser: Laser
+    filter: Filter
     meter: Meter
     spot: Spot
     objective: Objective
