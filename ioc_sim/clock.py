@@ -2,8 +2,13 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 __all__ = ["Clock", "ManualClock"]
+
+LATEST_START = 30 * 86400.0
+"""Simulated seconds that may have passed before the start: drifts are worked out from
+time zero on, which takes a quarter of a second for that many."""
 
 
 class Clock:
@@ -15,15 +20,23 @@ class Clock:
         Simulated seconds per real second, above zero.
     source
         Monotonic real time, in seconds.
+    epoch
+        Instant at which the simulated time is zero; now if not given. Clocks of one
+        epoch and one factor agree.
 
     Raises
     ------
     ValueError
-        If the factor is not a positive finite number.
+        If the factor is not a positive finite number, or the epoch is ahead or too
+        long ago.
     """
 
     def __init__(
-        self, factor: float = 1.0, *, source: Callable[[], float] = time.monotonic
+        self,
+        factor: float = 1.0,
+        *,
+        source: Callable[[], float] = time.monotonic,
+        epoch: datetime | None = None,
     ) -> None:
         if not 0 < factor < float("inf"):
             msg = f"time factor is {factor}; give a positive finite number, 1 for real"
@@ -31,6 +44,10 @@ class Clock:
         self._factor = float(factor)
         self._source = source
         self._origin = source()
+        self.epoch = datetime.now(UTC) if epoch is None else epoch
+        """Instant at which the simulated time is zero."""
+        if epoch is not None:
+            self._origin -= _seconds_since(epoch, self._factor)
 
     @property
     def factor(self) -> float:
@@ -40,6 +57,16 @@ class Clock:
     def now(self) -> float:
         """Give the simulated seconds since the clock was made; never goes back."""
         return (self._source() - self._origin) * self._factor
+
+    def before(self, seconds: float) -> float:
+        """Give the simulated time that it was some real seconds ago.
+
+        Parameters
+        ----------
+        seconds
+            Real seconds.
+        """
+        return self.now() - seconds * self._factor
 
     def wall(self, simulated_s: float) -> float:
         """Give the real seconds that simulated ones take; zero for a negative number.
@@ -84,3 +111,15 @@ class ManualClock(Clock):
             msg = f"cannot advance by {seconds} s: time does not go back"
             raise ValueError(msg)
         self._time += seconds
+
+
+def _seconds_since(epoch: datetime, factor: float) -> float:
+    """Real seconds since an instant that can be a time zero."""
+    seconds = (datetime.now(UTC) - epoch).total_seconds()
+    if not 0 <= seconds * factor <= LATEST_START:
+        msg = (
+            f"got the epoch {epoch.isoformat()}, {seconds:.0f} s ago; expected 0 to "
+            f"{LATEST_START / factor:.0f} s, {LATEST_START:.0f} simulated ones"
+        )
+        raise ValueError(msg)
+    return seconds

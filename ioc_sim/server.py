@@ -4,9 +4,10 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from ioc_sim.analyser import Analyser
@@ -23,7 +24,7 @@ from ioc_sim.spectrometer import Spectrometer
 from ioc_sim.tunable_filter import TunableFilter
 from ioc_sim.world import World
 
-__all__ = ["LOOPBACK", "Bench", "ServerSettings", "serve"]
+__all__ = ["LOOPBACK", "Bench", "ServerSettings", "group_names", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ SERVER_PORT, REPEATER_PORT = 5064, 5065
 """Ports of Channel Access where the environment names none."""
 
 LAST_PORT = 65535
+
+SIM, SIM_PREFIX = "sim", "SIM:"
+"""Name and prefix of the truth behind the bench."""
 
 GROUPS: dict[str, type[BenchGroup]] = {
     "LASER:": Laser,
@@ -81,8 +85,15 @@ class ServerSettings:
         return all(address.startswith("127.") for address in self.interfaces)
 
 
+def group_names() -> dict[str, str]:
+    """Give the prefix of each group by the name that it is served under."""
+    names = {cls.__module__.rpartition(".")[2]: at for at, cls in GROUPS.items()}
+    names["ioc"] = names.pop("identity")
+    return {**names, SIM: SIM_PREFIX}
+
+
 class Bench:
-    """All instruments over one world.
+    """Instruments over one world.
 
     Parameters
     ----------
@@ -91,16 +102,35 @@ class Bench:
     world
         The bench behind the PVs.
     truth
-        Whether to serve the truth too.
+        Whether the truth is served too, here or elsewhere.
+    serve
+        Names of the groups to serve; all if not given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group, or it is not to be served.
     """
 
-    def __init__(self, prefix: str, world: World, *, truth: bool = False) -> None:
-        groups = GROUPS | ({"SIM:": Simulation} if truth else {})
+    def __init__(
+        self,
+        prefix: str,
+        world: World,
+        *,
+        truth: bool = False,
+        serve: Iterable[str] | None = None,
+    ) -> None:
         self.prefix = prefix
         self.world = world
-        self.groups = [
-            group(prefix + name, world=world) for name, group in groups.items()
-        ]
+        self.truth = truth
+        names = {name: at for name, at in group_names().items() if truth or name != SIM}
+        self.served = list(names) if serve is None else _known(serve, names)
+        """Names of the groups that are served here."""
+        self.absent = [name for name in names if name not in self.served]
+        """Names of the groups that another process serves, or none."""
+        self.groups: list[BenchGroup] = []
+        for name in self.served:
+            self.groups += _make(name, prefix, names[name], world)
 
     @property
     def pvdb(self) -> dict[str, Any]:
@@ -175,6 +205,33 @@ def _send_beacons_to(settings: ServerSettings) -> None:
     if settings.loopback:
         os.environ["EPICS_CAS_BEACON_ADDR_LIST"] = LOOPBACK
         os.environ["EPICS_CAS_AUTO_BEACON_ADDR_LIST"] = "NO"
+
+
+def _known(serve: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """Refuse groups that there are not; keep the bench's order."""
+    wanted = set(serve)
+    unknown = sorted(wanted - set(names))
+    if unknown == [SIM]:
+        msg = f"got the group {SIM}, which is served with --truth only; add --truth"
+        raise ValueError(msg)
+    if unknown or not wanted:
+        got = ", ".join(map(repr, unknown)) or "none"
+        close = get_close_matches(unknown[0], names, n=1) if unknown else []
+        hint = f"did you mean {close[0]}? " if close else ""
+        msg = f"got the groups {got}; {hint}choices {', '.join(names)}"
+        raise ValueError(msg)
+    return [name for name in names if name in wanted]
+
+
+def _make(name: str, prefix: str, at: str, world: World) -> list[BenchGroup]:
+    """Make a group, and with an instrument what tells who serves it."""
+    if name == SIM:
+        return [Simulation(prefix + at, world=world)]
+    group = GROUPS[at](prefix + at, world=world)
+    if isinstance(group, Identity):
+        return [group]
+    firmware = f"simulated {name.replace('_', ' ')}"
+    return [group, Identity(f"{prefix}{at}IOC:", world=world, firmware=firmware)]
 
 
 @contextmanager

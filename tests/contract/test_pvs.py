@@ -48,6 +48,14 @@ SPARE = {
         "PluginType_RBV",
     ),
     "the read-back that Lake Shore screens show beside RAMP_S1": ("CRYO:", "RAMP1"),
+    "what a health table shows of the process": ("IOC:", "UpTime_RBV Simulated_RBV"),
+} | {
+    f"what a health table shows of {name}": (
+        f"{at}IOC:",
+        "BootId_RBV Heartbeat_RBV Version_RBV StartTime_RBV UpTime_RBV Simulated_RBV",
+    )
+    for name, at in INSTRUMENTS.items()
+    if name != "ioc"
 }
 """PVs that our devices do not use: why they are served, and their names."""
 
