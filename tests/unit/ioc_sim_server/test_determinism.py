@@ -1,0 +1,172 @@
+"""The same commands give the same counts: whoever looks on, in whichever order.
+
+The instruments run on an event loop whose time jumps to the next thing that happens, so
+that commands come at exactly the same simulated times in each run.
+"""
+
+import asyncio
+import selectors
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from ioc_sim.clock import Clock
+from ioc_sim.sample import load_sample
+from ioc_sim.server import Bench
+from ioc_sim.world import World
+
+POLL_S = 0.02
+"""A client that polls at 50 Hz."""
+
+SETTINGS = {
+    "FILTER:Wavelength": 522.0,
+    "FILTER:Bandwidth": 2.0,
+    "POWER:OD": 0.6,
+    "ANALYSER:HWP": 61.0,
+    "SPEC:Wavelength": 533.0,
+    "SPEC:SlitSize1": 120.0,
+    "CRYO:SETP_S1": 6.0,
+    "OBJ:X": 20.1,
+    "OBJ:Y": 19.9,
+    "OBJ:Z": 20.5,
+    "CCD:cam1:AcquireTime": 0.4,
+    "TCSPC:AcquisitionTime": 0.3,
+}
+"""One setting of each instrument."""
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop that does not wait: its time is that of the next timer."""
+
+    def __init__(self):
+        self._now = 0.0
+        super().__init__(selectors.SelectSelector())
+        select = self._selector.select
+
+        def jump(timeout=None):
+            if timeout and self._scheduled:
+                self._now = max(self._now, self._scheduled[0].when())
+            return select(0)
+
+        self._selector.select = jump
+
+    def time(self):
+        return self._now
+
+
+@dataclass
+class Run:
+    """What a scenario has recorded."""
+
+    seed: int = 5
+    polled: bool = False
+    recorded: dict = field(default_factory=dict)
+
+    def play(self, scenario, put):
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            runner.run(self._play(scenario, put))
+        return self.recorded
+
+    async def _play(self, scenario, put):
+        clock = Clock(source=asyncio.get_running_loop().time)
+        bench = Bench("", World(load_sample(None), seed=self.seed, clock=clock))
+        await bench.start()
+        tasks = [asyncio.create_task(bench.run())]
+        if self.polled:
+            tasks.append(asyncio.create_task(poll(bench)))
+
+        async def write(name, value):
+            await put(bench.pvdb[name], value)
+
+        try:
+            await scenario(write)
+            for name in ("CCD:image1:ArrayData", "POWER:Meter:Power_RBV", HISTOGRAM):
+                self.recorded[name] = np.array(bench.pvdb[name].value)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def poll(bench):
+    while True:
+        for channel in bench.pvdb.values():
+            await channel.read(channel.data_type)
+        bench.world.truth()
+        await asyncio.sleep(POLL_S)
+
+
+HISTOGRAM = "TCSPC:Histogram"
+
+
+async def light(write):
+    await write("LASER:Emission", "On")
+    await write("LASER:Level", 100)
+    await write("POWER:OD", 0.5)
+    await write("POWER:Shutter", "Open")
+
+
+async def record(write):
+    await write("POWER:Meter:Measure", "Measure")
+    await write("CCD:cam1:Acquire", 1)
+    await write("SPEC:FlipperMirror2", "Side")
+    await write("TCSPC:Acquire", 1)
+
+
+async def scan(write):
+    """Light, a scan that moves during an exposure, and a decay."""
+    await light(write)
+    for wavelength in (530.0, 526.0, 522.0):
+        await write("FILTER:Wavelength", wavelength)
+        exposure = asyncio.create_task(write("CCD:cam1:Acquire", 1))
+        await asyncio.sleep(0.1)
+        await write("OBJ:X", wavelength / 526 * 20)
+        await exposure
+    await record(write)
+
+
+def in_order(settings):
+    async def scenario(write):
+        await light(write)
+        await asyncio.gather(*(write(*setting) for setting in settings))
+        await asyncio.sleep(60)
+        await record(write)
+
+    return scenario
+
+
+def same(first, second):
+    return {name for name in first if np.array_equal(first[name], second[name])}
+
+
+def test_the_same_seed_and_commands_give_the_same_counts(put):
+    first, again = Run().play(scan, put), Run().play(scan, put)
+
+    assert first["CCD:image1:ArrayData"].max() > 1000
+    assert first[HISTOGRAM].sum() > 1000
+    assert same(first, again) == set(first)
+
+
+def test_another_seed_gives_other_counts(put):
+    first, other = Run().play(scan, put), Run(seed=6).play(scan, put)
+
+    assert same(first, other) == set()
+
+
+def test_a_client_that_polls_at_50_hz_changes_no_count(put):
+    alone, watched = Run().play(scan, put), Run(polled=True).play(scan, put)
+
+    assert same(alone, watched) == set(alone)
+
+
+@pytest.mark.parametrize("turn", [1, 5, 9])
+def test_the_order_of_settings_does_not_matter(put, turn):
+    settings = list(SETTINGS.items())
+    other = settings[turn:][::-1] + settings[:turn]
+
+    forward = Run().play(in_order(settings), put)
+    backward = Run().play(in_order(other), put)
+
+    assert forward["CCD:image1:ArrayData"].max() > 1000
+    assert same(forward, backward) == set(forward)
