@@ -27,7 +27,9 @@ class Axes:
         self.laser_output = History(1)
         """Output of the laser relative to its level, 1 when it is warm."""
         self.filter_nm = History(REFERENCE_NM)
-        """Centre of the pump line, nm."""
+        """Centre of the pump line, as the play of the filter's gear leaves it, nm."""
+        self.filter_open = History(1)
+        """Open share of the filter's own shutter, before the attenuator, 0 to 1."""
         self.bandwidth_nm = History(sample.source.bandwidth)
         """FWHM of the pump line, nm."""
         self.od = History(4)
@@ -57,5 +59,11 @@ class Axes:
         """Position of the objective, um."""
         self.objective_z = History(z_um)
         """Focus of the objective, um."""
+        self.servo_x = History(1)
+        """Share of the piezo's servo control, 0 to 1; without it the piezo drifts."""
+        self.servo_y = History(1)
+        """The same of y."""
+        self.servo_z = History(1)
+        """The same of z."""
         self.ccd_temperature_c = History(sample.ccd.dark_temperature)
         """Temperature of the chip, degC."""

@@ -16,7 +16,6 @@ from ioc_sim.source import (
     bandwidth_sigma_mev,
     photon_energy_mev,
     photons_per_pulse,
-    pump_overlap,
 )
 
 __all__ = [
@@ -143,7 +142,7 @@ def lase(overdrive: float, beta: float, decay: float) -> tuple[float, float]:
 
 
 class Carriers:
-    """What the pump makes of the crystal under the spot.
+    """What the pump makes of one crystal.
 
     Threshold and hot-phonon limit are derived from the powers at 495 nm at which they
     are observed, so these keep their meaning when other parameters change.
@@ -156,7 +155,6 @@ class Carriers:
 
     def __init__(self, sample: Sample) -> None:
         self._sample = sample
-        self._overlap = pump_overlap(sample.spot)
 
     @cached_property
     def phonon_limit(self) -> float:
@@ -170,13 +168,13 @@ class Carriers:
     def cold_threshold(self) -> float:
         """Carriers at threshold at 4 K, pairs per shot."""
         power = self._sample.lasing.threshold_495
-        feed = self._feed(self._off_resonance(power), COLD_K, overlap=1.0)
+        feed = self.feed(self._off_resonance(power), COLD_K)
         return feed.cold + feed.cooled
 
     @cached_property
     def reference(self) -> Feed:
         """Feed by the reference pump with the spot on the crystal, at 4 K."""
-        return self._feed(REFERENCE_PUMP, COLD_K, overlap=1.0)
+        return self.feed(REFERENCE_PUMP, COLD_K)
 
     def threshold(self, temperature_k: float) -> float:
         r"""Carriers at threshold, :math:`n_{th} = n_{th,0}\, e^{(T-4)/T_0}`.
@@ -221,7 +219,7 @@ class Carriers:
         edge = (detuning - absorption.continuum_onset) / absorption.continuum_sigma
         return exciton, absorption.absorbed * math.erfc(-edge / math.sqrt(2)) / 2
 
-    def feed(self, pump: Pump, temperature_k: float) -> Feed:
+    def feed(self, pump: Pump, temperature_k: float, *, overlap: float = 1.0) -> Feed:
         r"""Carriers that one pulse puts into the crystal.
 
         .. math::
@@ -236,8 +234,18 @@ class Carriers:
             The light at the sample.
         temperature_k
             Temperature of the sample.
+        overlap
+            Share of the pump's intensity that reaches the crystal, :math:`g`; the
+            photons count with it.
         """
-        return self._feed(pump, temperature_k, overlap=self._overlap)
+        cold, hot, excess, detuning = self._absorb(pump, temperature_k, overlap=overlap)
+        return Feed(
+            cold=cold,
+            hot=hot,
+            cooled=hot * self._cooled(hot, excess),
+            excess_mev=excess,
+            detuning=detuning,
+        )
 
     def _off_resonance(self, power_uw: float) -> Pump:
         return Pump(
@@ -273,17 +281,9 @@ class Carriers:
             detuning / self._width(sigma, temperature_k),
         )
 
-    def _feed(self, pump: Pump, temperature_k: float, *, overlap: float) -> Feed:
-        sample = self._sample
-        cold, hot, excess, detuning = self._absorb(pump, temperature_k, overlap=overlap)
-        kept = sample.cooling.yield_per_phonon ** (excess / sample.cooling.phonon)
-        limit = hot_phonon_limit(
-            hot * excess / self.phonon_limit, sample.lasing.saturation_sharpness
-        )
-        return Feed(
-            cold=cold,
-            hot=hot,
-            cooled=kept * hot * limit,
-            excess_mev=excess,
-            detuning=detuning,
-        )
+    def _cooled(self, hot: float, excess_mev: float) -> float:
+        """Share of the hot carriers that reach the band edge."""
+        cooling, lasing = self._sample.cooling, self._sample.lasing
+        kept = cooling.yield_per_phonon ** (excess_mev / cooling.phonon)
+        load = hot * excess_mev / self.phonon_limit
+        return kept * hot_phonon_limit(load, lasing.saturation_sharpness)

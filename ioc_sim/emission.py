@@ -74,19 +74,24 @@ def mills_ratio(detuning: float) -> float:
 
 
 class Crystal:
-    """The crystal under the spot.
+    """One crystal of the sample.
 
     Parameters
     ----------
     sample
-        Parameters of the bench.
+        Parameters of the bench, with what is this crystal's own.
+    brightness
+        Emission relative to that of the paper's crystal.
     """
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, *, brightness: float = 1.0) -> None:
         self._sample = sample
+        self._brightness = brightness
         self.carriers = Carriers(sample)
 
-    def emit(self, pump: Pump, temperature_k: float) -> Emission:
+    def emit(
+        self, pump: Pump, temperature_k: float, *, overlap: float = 1.0
+    ) -> Emission:
         r"""Light that the crystal gives off.
 
         The spontaneous emission has a part that does not clamp, from the rim of the
@@ -99,9 +104,11 @@ class Crystal:
             The light at the sample.
         temperature_k
             Temperature of the sample.
+        overlap
+            Share of the pump's intensity that reaches the crystal.
         """
         sample, carriers = self._sample, self.carriers
-        feed = carriers.feed(pump, temperature_k)
+        feed = carriers.feed(pump, temperature_k, overlap=overlap)
         threshold = carriers.threshold(temperature_k)
         overdrive = (feed.cold + feed.cooled) / threshold
         made = (feed.cold + feed.hot) / threshold
@@ -110,13 +117,13 @@ class Crystal:
         )
         stimulated, clamped = lase(overdrive, sample.lasing.beta, decay)
         rim = sample.background.share * made / (1 + made / sample.background.saturation)
-        quantum = quantum_yield(temperature_k, sample.temperature)
+        output = self._brightness * quantum_yield(temperature_k, sample.temperature)
         low, high, band = self._shapes(feed, temperature_k)
         weight = sample.emission.weight_low
         return Emission(
-            low=replace(low, rate=weight * stimulated * quantum),
-            high=replace(high, rate=(1 - weight) * stimulated * quantum),
-            spontaneous=replace(band, rate=(clamped + rim) * quantum),
+            low=replace(low, rate=weight * stimulated * output),
+            high=replace(high, rate=(1 - weight) * stimulated * output),
+            spontaneous=replace(band, rate=(clamped + rim) * output),
             overdrive=overdrive,
         )
 

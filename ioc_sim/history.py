@@ -192,6 +192,20 @@ class History:
             values += [self.at(first), self._before(last)]
         return max(values) - min(values)
 
+    def integral(self, start_s: float, end_s: float) -> float:
+        """Give the integral over an interval, in the quantity's unit times seconds.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds.
+        """
+        times = [start_s, *self.breakpoints(start_s, end_s), end_s]
+        return sum(
+            self.at((first + last) / 2) * (last - first)
+            for first, last in pairwise(times)
+        )
+
     def _before(self, time_s: float) -> float:
         index = bisect_left(self._segments, time_s, key=lambda segment: segment.start)
         return self._segments[max(index - 1, 0)].at(time_s)

@@ -1,6 +1,7 @@
 """The one state of the bench, its history, and the light that goes through it."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,13 +11,17 @@ import numpy.typing as npt
 from ioc_sim import detection, source
 from ioc_sim.axes import Axes
 from ioc_sim.clock import Clock
+from ioc_sim.fading import Fading
 from ioc_sim.faults import Faults
+from ioc_sim.focus import overlaps
 from ioc_sim.history import History
 from ioc_sim.light_path import BenchState, LightPath
 from ioc_sim.phonons import COLD_K
-from ioc_sim.random_streams import stream
+from ioc_sim.power_meter import Calibration, MeterReading, PowerMeter
+from ioc_sim.random_streams import hash_noise, stream
 from ioc_sim.sample import Sample
-from ioc_sim.source import Calibration, LightNoise, MeterReading, PowerMeter
+from ioc_sim.source import LightNoise
+from ioc_sim.stage import Stage
 from ioc_sim.thermal import Cryostat
 
 __all__ = ["World"]
@@ -28,6 +33,7 @@ LONGEST_STEP = 10.0
 by 0.2 % in that time."""
 
 PERCENT = 100.0
+SECONDS_PER_HOUR = 3600.0
 
 
 class World(Axes):
@@ -59,7 +65,16 @@ class World(Axes):
         """The cryostat; it alone writes `temperature_k`."""
         self.temperature_k = self.cryostat.sample_temperature
         """Temperature of the sample, K."""
-        self._path = LightPath(sample)
+        self._path = LightPath(sample, seed=seed)
+        self.stage = Stage(
+            seed,
+            sample.objective,
+            axes=self,
+            faults=self.faults,
+            temperature_k=self.temperature_k,
+        )
+        """Where the objective looks."""
+        self._fading = Fading(self.faults.history("photodegradation"), self._bleach)
         self._noise = LightNoise(seed, sample.source)
         self._meter = PowerMeter(seed, sample)
 
@@ -69,12 +84,18 @@ class World(Axes):
 
     def truth(self) -> dict[str, Any]:
         """Give every parameter, and what follows from them, ready for JSON."""
-        carriers = self._path.crystal.carriers
+        carriers = self._path.map.crystal(0).carriers
+        focus = self.stage.focus_um(self.now(), self.now())
+        overlap = overlaps(
+            np.subtract(focus, self.sample.spot.crystal), self.sample.spot
+        )
         derived = {
             "threshold_carriers": carriers.threshold(COLD_K),
             "phonon_limit": carriers.phonon_limit,
-            "pump_overlap": source.pump_overlap(self.sample.spot),
-            "collection_overlap": source.collection_overlap(self.sample.spot),
+            "pump_overlap": float(overlap.pump),
+            "collection_overlap": float(overlap.collection),
+            "focus": list(focus),
+            "crystals": self._path.map.truth(),
         }
         return {**self.sample.model_dump(mode="json"), "derived": derived}
 
@@ -109,7 +130,13 @@ class World(Axes):
         return source.maximum_power(wavelength_nm, bandwidth_nm, self.sample.source)
 
     def meter_reading(
-        self, start_s: float, end_s: float, meter_wavelength_nm: float, counter: int
+        self,
+        start_s: float,
+        end_s: float,
+        meter_wavelength_nm: float,
+        counter: int,
+        *,
+        full_scale_uw: float | None = None,
     ) -> MeterReading:
         """Average the pick-off meter over an interval of the past.
 
@@ -121,6 +148,8 @@ class World(Axes):
             Wavelength for which the meter corrects its responsivity.
         counter
             Number of the reading.
+        full_scale_uw
+            Range to read in, in uW; none for the least that takes the power.
         """
         parts = self._parts(start_s, end_s, self._beam_steps())
         energy = sum(
@@ -135,21 +164,57 @@ class World(Axes):
             setting_nm=meter_wavelength_nm,
             duration_s=duration,
             counter=counter,
+            full_scale_uw=full_scale_uw,
         )
 
     def calibration(self) -> Calibration:
         """Give the calibration from pick-off to sample, with its uncertainty."""
         return self._meter.calibration()
 
-    def pixel_wavelengths(self, centre_nm: float) -> FloatArray:
-        """Give the wavelength of each pixel, in nm.
+    def ceiling(self) -> FloatArray:
+        """Give the stored most power at the sample at each calibrated wavelength.
+
+        Returns
+        -------
+        :
+            At full level and the source's own bandwidth, in uW; shape ``(32,)``.
+        """
+        return self._meter.ceiling()
+
+    @property
+    def meter_ranges_uw(self) -> tuple[float, ...]:
+        """Full scales of the pick-off meter, in uW, the smallest first."""
+        return self._meter.ranges_uw
+
+    def monitor_reading(self, second: int) -> float:
+        """Give what the laser's monitor diode averaged over one second.
+
+        Parameters
+        ----------
+        second
+            Number of the second; it has passed by now.
+
+        Returns
+        -------
+        :
+            Output before the filter, in % of the full one.
+        """
+        output = self._output(second + 0.5) * self._noise.mean(second, second + 1)
+        noise = hash_noise(self.seed, "monitor", second)
+        return PERCENT * output * (1 + self.sample.laser.monitor_noise * noise)
+
+    def pixel_wavelengths(self, centre_nm: float, grating: int = 1) -> FloatArray:
+        """Give the wavelength that the driver states for each pixel, in nm.
 
         Parameters
         ----------
         centre_nm
             Centre of the spectrometer.
+        grating
+            Place of the turret, from 1.
         """
-        return detection.pixel_wavelengths(centre_nm, self.sample.spectrometer)
+        spectrometer = self.sample.spectrometer
+        return detection.pixel_wavelengths(centre_nm, spectrometer, grating)
 
     def resolution_nm(self, time_s: float) -> float:
         """Give the FWHM of the line spread function, in nm.
@@ -159,8 +224,11 @@ class World(Axes):
         time_s
             Simulated seconds.
         """
-        slit_um = self.slit_um.at(time_s)
-        return detection.line_spread(slit_um, self.sample.spectrometer)
+        return detection.line_spread(
+            self.slit_um.at(time_s),
+            self.sample.spectrometer,
+            round(self.grating.at(time_s)),
+        )
 
     def gain_e_per_adu(self, preamp_gain: float = 1.0) -> float:
         """Give the camera's gain, in e-/ADU.
@@ -268,6 +336,7 @@ class World(Axes):
             self.level: 1.0,
             self.laser_output: 0.01,
             self.faults.history("laser_mode_hop"): 0.01,
+            self.filter_open: 0.1,
             self.filter_nm: 0.1,
             self.faults.history("filter_slip"): 0.1,
             self.bandwidth_nm: 0.1,
@@ -292,7 +361,11 @@ class World(Axes):
             self.objective_x: 0.05,
             self.objective_y: 0.05,
             self.objective_z: 0.2,
+            self.servo_x: 0.1,
+            self.servo_y: 0.1,
+            self.servo_z: 0.1,
             self.faults.history("focus_loss"): 0.2,
+            self.faults.history("stage_creep"): 1e3,
             self.ccd_temperature_c: 0.5,
         }
 
@@ -314,13 +387,17 @@ class World(Axes):
 
     def _power(self, time_s: float) -> float:
         """Give the power before the shutter without noise, in uW."""
-        strength = self.emission.at(time_s) * self.level.at(time_s) / PERCENT
-        strength *= self.laser_output.at(time_s)
-        strength *= 1 + self.faults.at("laser_mode_hop", time_s)
+        strength = self._output(time_s) * self.filter_open.at(time_s)
         if strength == 0:
             return 0.0
         most = self.maximum_power(self._pump_nm(time_s), self.bandwidth_nm.at(time_s))
         return most * strength * 10 ** -self.od.at(time_s)
+
+    def _output(self, time_s: float) -> float:
+        """Give the laser's output without noise, as a share of the full one."""
+        output = self.emission.at(time_s) * self.level.at(time_s) / PERCENT
+        output *= self.laser_output.at(time_s)
+        return output * (1 + self.faults.at("laser_mode_hop", time_s))
 
     def _pump_nm(self, time_s: float) -> float:
         """Give the true centre of the pump line, in nm."""
@@ -330,15 +407,31 @@ class World(Axes):
         """Give the share of the pump that passes the shutter."""
         return max(self.shutter.at(time_s), self.faults.at("shutter_leak", time_s))
 
-    def _focus(self, time_s: float) -> tuple[float, float, float]:
-        """Give where the objective looks, on the sample's axes, in um."""
-        return (
-            self.objective_x.at(time_s),
-            self.objective_y.at(time_s),
-            self.objective_z.at(time_s) + self.faults.at("focus_loss", time_s),
-        )
+    def _grating(self, time_s: float) -> int:
+        """Give the place of the turret, from 1; 0 while it turns."""
+        turning = self.grating.moving(time_s)
+        return 0 if turning else round(self.grating.at(time_s))
+
+    def _bleach(self, start_s: float, end_s: float) -> dict[int, float]:
+        """Give the dose of each crystal in an interval; see `Fading`."""
+        switch = self.faults.history("photodegradation")
+        if not (switch.at(start_s) or switch.span(start_s, end_s)):
+            return {}
+        steps = {**self._beam_steps(), **self._path_steps(), switch: 1.0}
+        doses: dict[int, float] = {}
+        for a, b in self._parts(start_s, end_s, steps):
+            rate = switch.at((a + b) / 2) / PERCENT / SECONDS_PER_HOUR
+            for number, spent in self._path.spent(self._state(a, b)):
+                dose = rate * spent * (b - a)
+                doses[number] = doses.get(number, 0.0) + dose
+        return doses
 
     def _mean_state(self, start_s: float, end_s: float) -> BenchState:
+        state = self._state(start_s, end_s)
+        faded = self._fading.left((start_s + end_s) / 2)
+        return replace(state, faded=faded) if faded else state
+
+    def _state(self, start_s: float, end_s: float) -> BenchState:
         middle = (start_s + end_s) / 2
         power = self._power(middle) * self._opening(middle)
         power *= self._noise.mean(start_s, end_s) if power else 0.0
@@ -351,8 +444,8 @@ class World(Axes):
             spec_nm=self.spec_nm.at(middle),
             slit_um=self.slit_um.at(middle),
             temperature_k=self.temperature_k.at(middle),
-            position_um=self._focus(middle),
-            grating=round(self.grating.at(middle)),
+            position_um=self.stage.focus_um(start_s, end_s),
+            grating=self._grating(middle),
             exit_port=self.exit_port.at(middle),
             exit_slit_um=self.exit_slit_um.at(middle),
             lamp=self.lamp.at(middle),

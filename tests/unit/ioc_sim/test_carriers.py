@@ -220,11 +220,9 @@ def test_below_the_exciton_nothing_is_hot(sample):
 
 
 def test_the_spot_beside_the_crystal_feeds_it_less(sample):
-    aside = sample.spot.model_copy(update={"objective": (20.6, 20.0, 0.0)})
-    on, off = (
-        Carriers(s).feed(pump(526.0, 10.0), 4.0)
-        for s in (sample, sample.model_copy(update={"spot": aside}))
-    )
+    carriers = Carriers(sample)
+
+    on, off = (carriers.feed(pump(526.0, 10.0), 4.0, overlap=g) for g in (1.0, 0.5))
 
     assert off.cold / on.cold == pytest.approx(0.5)
 

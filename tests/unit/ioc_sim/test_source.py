@@ -10,12 +10,10 @@ from ioc_sim.source import (
     LightNoise,
     PowerMeter,
     bandwidth_sigma_mev,
-    collection_overlap,
     maximum_power,
     photon_energy_mev,
     photons_per_pulse,
     pick_off_ratio,
-    pump_overlap,
     responsivity,
 )
 
@@ -59,28 +57,6 @@ def test_most_power_is_proportional_to_the_slit(sample):
 
 def test_no_power_below_the_edge_of_the_continuum(sample):
     assert maximum_power(400.0, 1.8, sample.source) < 0.01
-
-
-def test_spot_and_collection_are_full_on_the_crystal(sample):
-    assert pump_overlap(sample.spot) == 1.0
-    assert collection_overlap(sample.spot) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("objective", "pump", "collection"),
-    [
-        ((20.6, 20.0, 0.0), 0.5, 0.5 ** (4 * 0.36)),
-        ((20.0, 20.5, 0.0), 0.5 ** ((1 / 1.2) ** 4), 0.5),
-        ((20.0, 20.0, 3.0), 0.5, 0.5),
-    ],
-)
-def test_spot_and_collection_fall_to_half_at_half_their_width(
-    sample, objective, pump, collection
-):
-    spot = sample.spot.model_copy(update={"objective": objective})
-
-    assert pump_overlap(spot) == pytest.approx(pump)
-    assert collection_overlap(spot) == pytest.approx(collection)
 
 
 def test_light_noise_has_the_drift_and_the_jitter_of_the_laser(sample):
