@@ -23,12 +23,13 @@ from caproto import (
 )
 from caproto.server import (
     PvpropertyChar,
-    PvpropertyData,
     PvpropertyDouble,
     PvpropertyEnum,
     PvpropertyInteger,
     PvpropertyString,
 )
+
+from ioc_sim.breakable import Breakable
 
 __all__ = [
     "Channel",
@@ -59,7 +60,7 @@ class RefusedPutError(CaprotoValueError):
     """An instrument cannot do what a client asked."""
 
 
-class Channel(PvpropertyData[Any]):
+class Channel(Breakable):
     """One PV with an alarm of its own; caproto gives one alarm to a whole group.
 
     Parameters
