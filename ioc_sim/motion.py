@@ -8,6 +8,7 @@ __all__ = [
     "ANALYSER_SPEED",
     "BANDWIDTH_SPEED",
     "CCD_COOLING_SPEED",
+    "EXIT_MIRROR_SPEED",
     "FILTER_SPEED",
     "HWP_SPEED",
     "LEVEL_SPEED",
@@ -15,6 +16,7 @@ __all__ = [
     "SHUTTER_SPEED",
     "SLIT_SPEED",
     "SPECTROMETER_SPEED",
+    "TURRET_SPEED",
 ]
 
 FILTER_SPEED = 10.0
@@ -39,7 +41,13 @@ SPECTROMETER_SPEED = 20.0
 """Centre wavelength of the spectrometer, nm/s."""
 
 SLIT_SPEED = 500.0
-"""Entrance slit of the spectrometer, um/s."""
+"""Entrance and exit slit of the spectrometer, um/s."""
+
+TURRET_SPEED = 0.2
+"""Turret of the spectrometer, places/s: 5 s from one grating to the next."""
+
+EXIT_MIRROR_SPEED = 1.0
+"""Mirror between the exits of the spectrometer, share of the beam/s."""
 
 LEVEL_SPEED = 100.0
 """Output level of the laser, %/s."""

@@ -113,7 +113,6 @@ def test_a_number_is_taken_from_its_text(pvs, put):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("T:SPEC:Grating", "Grating 2", "only Grating 1 is mounted"),
         ("T:CCD:cam1:AndorReadOutMode", "Image", "only Full Vertical Binning"),
         ("T:ANALYSER:HWP.HLM", -360, "expected more than the low limit"),
         ("T:ANALYSER:HWP.LLM", 360, "expected less than the high limit"),
