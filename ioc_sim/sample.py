@@ -299,15 +299,28 @@ class Ccd(_Table):
 class Tcspc(_Table):
     """The photon-counting electronics and its detector."""
 
-    bins: Annotated[int, Field(gt=0)]
+    bins: Annotated[int, Field(gt=0, le=65536)]
     bin_width: Positive
     dead_time: NonNegative
+    efficiency: NonNegative
     dark_rate: NonNegative
-    irf_fwhm: Positive
-    irf_tail_share: Share
+    afterpulse_share: Annotated[float, Field(ge=0, lt=0.5)]
+    irf_fwhm: Annotated[float, Field(ge=10)]
+    irf_tail_share: Annotated[float, Field(ge=0, le=0.5)]
     irf_tail_time: Positive
-    irf_bump_share: Share
+    irf_bump_share: Annotated[float, Field(ge=0, le=0.5)]
     irf_bump_delay: NonNegative
+    zero_delay: float
+    walk: float
+    pmt_voltage: Positive
+    gain_exponent: Positive
+    trip_rate: Positive
+    pulse_height: Positive
+    pulse_spread: Annotated[float, Field(gt=0, le=1.5)]
+    cfd_level: Positive
+    amplifier_noise: Positive
+    noise_bandwidth: Positive
+    sync_height: Positive
 
 
 class Cryostat(_Table):
