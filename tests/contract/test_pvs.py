@@ -26,12 +26,17 @@ INSTRUMENTS = {
     "ioc": "IOC:",
 }
 
+MOTOR_FIELDS = (
+    ".MOVN .SPMG .LVIO .ACCL .PREC .DIR .FOFF .SET .HLS .LLS .TDIR .HOMR .DVAL .DRBV "
+    ".RLV .TWV .TWF .TWR .MSTA"
+)
+
 SPARE = {
     "fields of the motor record that ophyd's EpicsMotor and motor screens connect to": (
         "ANALYSER:HWP",
-        ".MOVN .SPMG .HLM .LLM .LVIO .ACCL .EGU .PREC .DIR .FOFF .SET .HLS .LLS .TDIR "
-        ".HOMF .HOMR",
+        MOTOR_FIELDS,
     ),
+    "the same fields of the polarizer's slide": ("ANALYSER:POL", MOTOR_FIELDS),
     "records of ADBase that an operator's screen shows": (
         "CCD:cam1:",
         "AcquirePeriod AcquirePeriod_RBV NumImagesCounter_RBV ArrayCounter "

@@ -78,6 +78,8 @@ class AnalyserAngle(View):
 class Analyser(Device):
     """Half-wave plate and polarizer in the detection path.
 
+    ``inserted`` is the name that plans use for the two ends of the slide ``polarizer``.
+
     Parameters
     ----------
     prefix
@@ -88,6 +90,7 @@ class Analyser(Device):
 
     angle = Cpt(AnalyserAngle, "", kind="hinted", labels=("motors",))
     half_wave_plate = Cpt(Motor, "HWP", tolerance=0.02, kind="normal")
+    polarizer = Cpt(Motor, "POL", tolerance=0.02, kind="config")
     inserted = Cpt(Choice, "In", kind="normal")
     polarizer_angle = Cpt(EpicsSignalRO, "PolarizerAngle_RBV", kind="config")
     last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")

@@ -4,9 +4,17 @@ import math
 
 from ophyd import Component as Cpt
 from ophyd import EpicsSignal, EpicsSignalRO
+from ophyd.status import DeviceStatus
 
-from triplet_bluesky.devices.operation import read_fresh
+from triplet_bluesky.devices.operation import (
+    Halt,
+    await_completion,
+    label,
+    read_fresh,
+    run_operation,
+)
 from triplet_bluesky.devices.settable import Axis
+from triplet_bluesky.errors import MoveError
 
 __all__ = ["Motor"]
 
@@ -32,6 +40,8 @@ class Motor(Axis):
     offset = Cpt(EpicsSignalRO, ".OFF", kind="config")
     done_moving = Cpt(EpicsSignalRO, ".DMOV", kind="omitted")
     missed = Cpt(EpicsSignalRO, ".MISS", kind="omitted")
+    at_home = Cpt(EpicsSignalRO, ".ATHM", kind="omitted")
+    home_record = Cpt(EpicsSignal, ".HOMF", kind="omitted")
     stop_record = Cpt(EpicsSignal, ".STOP", kind="omitted")
 
     @property
@@ -50,6 +60,28 @@ class Motor(Axis):
         if not (self.low_limit.connected and self.high_limit.connected):
             return (math.nan, math.nan)
         return (float(read_fresh(self.low_limit)), float(read_fresh(self.high_limit)))
+
+    def home(self) -> DeviceStatus:
+        """Go to the home mark and let the position refer to it anew.
+
+        Returns
+        -------
+        :
+            Finished when the motor rests at the mark; failed if it does not.
+        """
+        self._halt = halt = Halt()
+        return run_operation(self, lambda: self._go_home(halt), halt)
+
+    def _go_home(self, halt: Halt) -> None:
+        done = halt.issue(self.home_record, 1)
+        await_completion(self.home_record, done, 1, self.timeout)
+        if read_fresh(self.missed) or not read_fresh(self.at_home):
+            msg = (
+                f"{label(self)}: homing by {self.home_record.setpoint_pvname} ended at "
+                f"{read_fresh(self.readback)} {self.egu}, not at the home mark"
+                f"{self._reason()}"
+            )
+            raise MoveError(msg)
 
     def _reason(self) -> str:
         """Give why the motor is not at its target, where record or IOC say so."""
