@@ -31,9 +31,8 @@ def photoelectrons(path: LightPath, state: BenchState, sample: Sample) -> Arriva
         Photoelectrons per second whose pulses pass the discriminator at its nominal
         level, at the nominal voltage.
     """
-    stray = Arrivals(steady=state.stray_light)
     if state.exit_port == 0 or state.grating == 0:
-        return stray
+        return Arrivals(steady=state.stray_light)
     spectrometer = sample.spectrometer
     edges = np.array(
         detection.passband(
@@ -51,7 +50,8 @@ def photoelectrons(path: LightPath, state: BenchState, sample: Sample) -> Arriva
             rate *= float(detection.line_spectrum(edges, line, spread)[0])
             decays.append((line.lifetime_ps, rate))
         prompt = float(path.scattered(state, edges)[0]) * passed
-    return Arrivals(prompt=prompt, decays=tuple(decays), steady=stray.steady)
+    steady = state.stray_light + float(path.lamp_rate(state, edges)[0]) * passed
+    return Arrivals(prompt=prompt, decays=tuple(decays), steady=steady)
 
 
 def pulse_share(level_mv: float, volts: float, tcspc: Tcspc) -> float:

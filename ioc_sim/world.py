@@ -11,12 +11,14 @@ import numpy.typing as npt
 from ioc_sim import detection, source
 from ioc_sim.axes import Axes
 from ioc_sim.clock import Clock
+from ioc_sim.counting import Arrivals
 from ioc_sim.fading import Fading
 from ioc_sim.faults import Faults
 from ioc_sim.focus import overlaps
 from ioc_sim.history import History
 from ioc_sim.light_path import BenchState, LightPath
 from ioc_sim.phonons import COLD_K
+from ioc_sim.pmt import photoelectrons
 from ioc_sim.power_meter import Calibration, MeterReading, PowerMeter
 from ioc_sim.random_streams import hash_noise, stream
 from ioc_sim.sample import Sample
@@ -85,7 +87,9 @@ class World(Axes):
     def truth(self) -> dict[str, Any]:
         """Give every parameter, and what follows from them, ready for JSON."""
         carriers = self._path.map.crystal(0).carriers
-        focus = self.stage.focus_um(self.now(), self.now())
+        now = self.now()
+        self.cryostat.advance(now)
+        focus = self.stage.focus_um(now, now)
         overlap = overlaps(
             np.subtract(focus, self.sample.spot.crystal), self.sample.spot
         )
@@ -328,6 +332,30 @@ class World(Axes):
             )
             charge += (self.expected_rate(self._mean_state(a, b)) + dark) * (b - a)
         return charge
+
+    def arrivals(
+        self, start_s: float, end_s: float, steps: dict[History, float]
+    ) -> list[tuple[float, float, Arrivals]]:
+        """Give the photoelectrons of the photomultiplier, part by part.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds; it has passed.
+        steps
+            Further axes at whose bends to cut, each with a change that hardly shows.
+
+        Returns
+        -------
+        :
+            Start, end and mean rates of each part, without dark counts.
+        """
+        self.cryostat.advance(end_s)
+        every = {**self._beam_steps(), **self._path_steps(), **steps}
+        return [
+            (a, b, photoelectrons(self._path, self._mean_state(a, b), self.sample))
+            for a, b in self._parts(start_s, end_s, every)
+        ]
 
     def _beam_steps(self) -> dict[History, float]:
         """Give the axes of the pump, each with a change that hardly shows."""
