@@ -1,0 +1,281 @@
+"""The photon counter over the bench: rates, high voltage, and one slice of counting."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ioc_sim.counting import Arrivals, Binning, detected, expected_counts
+from ioc_sim.history import History
+from ioc_sim.instrument_response import PS_PER_NS
+from ioc_sim.pmt import noise_rate, sensitivity
+from ioc_sim.random_streams import stream
+from ioc_sim.world import World
+
+__all__ = ["GATE_S", "PhotonCounter", "Settings", "Slice"]
+
+IntArray = npt.NDArray[np.int64]
+
+GATE_S = 0.1
+"""Gate of the rate meters and of the over-range trip, s; PicoQuant PHLib, GetCountRate."""
+
+RAMP_V_PER_S = 500.0
+"""Speed of the high-voltage supply, V/s; typical."""
+
+NEAR = 0.9
+"""Share of the trip rate below which no noise of the light reaches it: its drift and
+jitter are a few per cent."""
+
+HZ_PER_MHZ = 1e6
+PS_PER_S = 1e12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator chose for the electronics."""
+
+    binning: int = 0
+    """Bins are 2 to this power times as wide as the narrowest."""
+    offset_ps: int = 0
+    """Taken off each start-stop time, in ps."""
+    divider: int = 8
+    """Every which pulse of the trigger is timed."""
+    sync_level_mv: int = 300
+    input_level_mv: int = 100
+    sync_zero_mv: int = 10
+    input_zero_mv: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What was counted in a short time."""
+
+    counts: IntArray
+    """Counts of the bins that are reached; shape ``(n,)``."""
+    syncs: float
+    """Triggers that the electronics took note of, by the divider."""
+
+
+class PhotonCounter:
+    """Photomultiplier, discriminators and start-stop electronics, without PVs.
+
+    Parameters
+    ----------
+    world
+        The bench before it.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.high_voltage = History(world.sample.tcspc.pmt_voltage)
+        """Voltage of the photomultiplier, V."""
+        self.tripped = False
+        """Whether the high voltage went off because of too much light."""
+        self._world = world
+        self._tcspc = world.sample.tcspc
+        self._checked_gates = math.floor(world.now() / GATE_S)
+        self._latest_command_s = 0.0
+
+    def set_high_voltage(self, time_s: float, volts: float) -> float:
+        """Start a ramp of the high voltage.
+
+        Parameters
+        ----------
+        time_s
+            Now, in simulated seconds.
+        volts
+            Where to.
+
+        Returns
+        -------
+        :
+            When it is there, in simulated seconds.
+        """
+        self.advance(time_s)
+        self._latest_command_s = time_s
+        return self.high_voltage.move(time_s, volts, RAMP_V_PER_S)
+
+    def reset(self, time_s: float) -> None:
+        """Forget the trip; the high voltage stays off until it is asked for.
+
+        Parameters
+        ----------
+        time_s
+            Now, in simulated seconds.
+        """
+        self.advance(time_s)
+        self.tripped = False
+
+    def advance(self, time_s: float) -> None:
+        """Let the protection look at all gates that have ended.
+
+        Parameters
+        ----------
+        time_s
+            Now, in simulated seconds.
+        """
+        gates = math.floor(time_s / GATE_S)
+        first = self._checked_gates
+        if gates <= first:
+            return
+        self._checked_gates = gates
+        limit = self._tcspc.trip_rate * HZ_PER_MHZ
+        for start_s, end_s, light in self._cathode(first * GATE_S, gates * GATE_S):
+            if light.total > NEAR * limit and self._trip_within(start_s, end_s, limit):
+                return
+
+    def _trip_within(self, start_s: float, end_s: float, limit: float) -> bool:
+        """Look at each gate for itself; trip at the end of one that is over range."""
+        first = math.floor(start_s / GATE_S)
+        for gate in range(first, min(math.ceil(end_s / GATE_S), self._checked_gates)):
+            if self._mean_cathode_rate(gate) > limit:
+                when = max((gate + 1) * GATE_S, self._latest_command_s)
+                self._latest_command_s = when
+                self.high_voltage.record(when, 0.0)
+                self.tripped = True
+                return True
+        return False
+
+    def _mean_cathode_rate(self, gate: int) -> float:
+        start_s, end_s = gate * GATE_S, (gate + 1) * GATE_S
+        parts = self._cathode(start_s, end_s)
+        return sum(light.total * (b - a) for a, b, light in parts) / GATE_S
+
+    def _cathode(
+        self, start_s: float, end_s: float
+    ) -> list[tuple[float, float, Arrivals]]:
+        """Give the photoelectrons of each part of a time, none while it is dark."""
+        steps = {self.high_voltage: math.inf}
+        return [
+            (a, b, light if self.high_voltage.at((a + b) / 2) > 0 else Arrivals())
+            for a, b, light in self._world.arrivals(start_s, end_s, steps)
+        ]
+
+    def _inputs(
+        self, start_s: float, end_s: float, settings: Settings
+    ) -> list[tuple[float, float, Arrivals]]:
+        """Give the pulses behind the discriminator in each part of a time."""
+        tcspc = self._tcspc
+        noise = noise_rate(settings.input_level_mv, tcspc)
+        steps = {
+            self.high_voltage: tcspc.pmt_voltage / 100,
+            self._world.faults.history("lost_sync"): 0.5,
+        }
+        parts: list[tuple[float, float, Arrivals]] = []
+        for a, b, light in self._world.arrivals(start_s, end_s, steps):
+            volts = self.high_voltage.at((a + b) / 2)
+            kept = sensitivity(settings.input_level_mv, volts, tcspc)
+            steady = kept * tcspc.dark_rate
+            steady += kept * tcspc.afterpulse_share * light.total
+            parts.append((a, b, light.scaled(kept, steady + noise)))
+        return parts
+
+    def input_rate(self, gate: int, settings: Settings) -> float:
+        """Read the rate meter of the input, in 1/s.
+
+        Parameters
+        ----------
+        gate
+            Number of the gate, from the start of the bench; it has ended.
+        settings
+            Settings of the electronics.
+        """
+        parts = self._inputs(gate * GATE_S, (gate + 1) * GATE_S, settings)
+        expected = sum(light.total * (b - a) for a, b, light in parts)
+        return stream(self._world.seed, "tcspc rate", gate).poisson(expected) / GATE_S
+
+    def sync_rate(self, gate: int, settings: Settings) -> float:
+        """Read the rate meter of the trigger, undivided, in 1/s.
+
+        Parameters
+        ----------
+        gate
+            Number of the gate, from the start of the bench; it has ended.
+        settings
+            Settings of the electronics.
+        """
+        start_s, end_s = gate * GATE_S, (gate + 1) * GATE_S
+        timed = self._laser_rate / (settings.divider * self.timed_every(settings))
+        steps = {self._world.faults.history("lost_sync"): 0.5}
+        live = sum(
+            b - a
+            for a, b, _ in self._world.arrivals(start_s, end_s, steps)
+            if self._triggers((a + b) / 2, settings)
+        )
+        pulses = math.floor(end_s * timed) - math.floor(start_s * timed)
+        return round(pulses * live / GATE_S) * settings.divider / GATE_S
+
+    def timed_every(self, settings: Settings) -> int:
+        """Tell every which of the divided triggers is timed; the others are lost.
+
+        Those are lost that come within the dead time of the one before.
+
+        Parameters
+        ----------
+        settings
+            Settings of the electronics.
+        """
+        divided_ns = settings.divider * self.period_ps / PS_PER_NS
+        return max(math.ceil(self._tcspc.dead_time / divided_ns), 1)
+
+    @property
+    def period_ps(self) -> float:
+        """Period of the laser, in ps."""
+        return PS_PER_S / self._laser_rate
+
+    @property
+    def _laser_rate(self) -> float:
+        return self._world.sample.source.rate * HZ_PER_MHZ
+
+    def width_ps(self, settings: Settings) -> float:
+        """Give the width of a bin, in ps.
+
+        Parameters
+        ----------
+        settings
+            Settings of the electronics.
+        """
+        return self._tcspc.bin_width * 2**settings.binning
+
+    def count(
+        self, start_s: float, end_s: float, settings: Settings, key: int
+    ) -> Slice:
+        """Count for a short time.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The time, in simulated seconds; it has passed.
+        settings
+            Settings of the electronics.
+        key
+            Number of the slice; the same number draws the same noise.
+        """
+        self.advance(end_s)
+        every = self.timed_every(settings)
+        binning = Binning(
+            bins=self._tcspc.bins,
+            width_ps=self.width_ps(settings),
+            offset_ps=settings.offset_ps,
+            periods=every,
+        )
+        walk = self._tcspc.walk * (settings.input_zero_mv - settings.sync_zero_mv)
+        expected, syncs = np.zeros(0), 0.0
+        for a, b, light in self._inputs(start_s, end_s, settings):
+            if not self._triggers((a + b) / 2, settings):
+                continue
+            rate = detected(light, self.period_ps, self._tcspc, walk_ps=walk)
+            part = expected_counts(rate, self.period_ps, binning) * (b - a)
+            expected = expected + part if expected.size else part
+            syncs += (b - a) * self._laser_rate / every
+        noise = stream(self._world.seed, "tcspc", key)
+        return Slice(noise.poisson(expected), syncs)
+
+    def _triggers(self, time_s: float, settings: Settings) -> bool:
+        """Tell whether the laser's trigger is seen."""
+        world = self._world
+        return (
+            world.emission.at(time_s) > 0
+            and world.faults.at("lost_sync", time_s) == 0
+            and settings.sync_level_mv < self._tcspc.sync_height
+        )
