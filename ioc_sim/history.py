@@ -124,6 +124,11 @@ class History:
         self.record(time_s, value)
         return value
 
+    @property
+    def last_s(self) -> float:
+        """When the latest command ends, in simulated seconds."""
+        return self._segments[-1].end
+
     def forget_after(self, time_s: float) -> None:
         """Take back the commands that would begin after a time.
 
@@ -169,6 +174,8 @@ class History:
         :
             The times, sorted, each once.
         """
+        if self._at_rest(start_s):
+            return []
         first = self._index(start_s)
         last = self._index(end_s)
         times: set[float] = set()
@@ -186,6 +193,8 @@ class History:
         start_s, end_s
             The interval, in simulated seconds.
         """
+        if self._at_rest(start_s):
+            return 0.0
         times = [start_s, *self.breakpoints(start_s, end_s), end_s]
         values = [self.at(start_s)]
         for first, last in pairwise(times):
@@ -205,6 +214,10 @@ class History:
             self.at((first + last) / 2) * (last - first)
             for first, last in pairwise(times)
         )
+
+    def _at_rest(self, since_s: float) -> bool:
+        """Tell whether nothing was asked or moved since a time: the common case."""
+        return self._segments[-1].end < since_s
 
     def _before(self, time_s: float) -> float:
         index = bisect_left(self._segments, time_s, key=lambda segment: segment.start)
