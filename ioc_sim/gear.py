@@ -24,6 +24,8 @@ class Gear:
     def __init__(self, output: History, play: Callable[[float], float]) -> None:
         self.motor = History(output.at(0.0))
         """Where the motor is, as its encoder reads it."""
+        self.engaged = True
+        """Whether the last motion went upwards to its end: there is no play then."""
         self._output = output
         self._play = play
 
@@ -49,6 +51,7 @@ class Gear:
         start, motor = time_s, self.motor.at(time_s)
         output = self._output.at(time_s)
         for target in targets:
+            self.engaged = target - motor >= (0.0 if self.engaged else play)
             end = start + abs(target - motor) / speed
             self.motor.ramp(start, end, target)
             pushed = _pushed(output, target, target + play)
@@ -68,6 +71,8 @@ class Gear:
         time_s
             When, in simulated seconds.
         """
+        if self.motor.last_s > time_s:
+            self.engaged = False
         self._output.forget_after(time_s)
         self._output.stop(time_s)
         self.motor.forget_after(time_s)

@@ -12,6 +12,7 @@ from ioc_sim.sample import Source
 __all__ = [
     "HC_MEV_NM",
     "LightNoise",
+    "bandwidth_mev",
     "bandwidth_sigma_mev",
     "continuum_shape",
     "filter_efficiency",
@@ -48,6 +49,22 @@ def photon_energy_mev(wavelength_nm: float) -> float:
     return HC_MEV_NM / wavelength_nm
 
 
+def bandwidth_mev(wavelength_nm: float, bandwidth_nm: float) -> float:
+    """FWHM of the pump line, in meV, from its FWHM in nm.
+
+    Parameters
+    ----------
+    wavelength_nm, bandwidth_nm
+        Centre and FWHM of the pump line, in nm.
+
+    Examples
+    --------
+    >>> round(bandwidth_mev(526.0, 1.8), 2)
+    8.07
+    """
+    return HC_MEV_NM / wavelength_nm**2 * bandwidth_nm
+
+
 def bandwidth_sigma_mev(wavelength_nm: float, bandwidth_nm: float) -> float:
     """Sigma of the pump line, in meV, from its FWHM in nm.
 
@@ -61,7 +78,7 @@ def bandwidth_sigma_mev(wavelength_nm: float, bandwidth_nm: float) -> float:
     >>> round(bandwidth_sigma_mev(526.0, 1.8) * FWHM_PER_SIGMA, 2)
     8.07
     """
-    return HC_MEV_NM / wavelength_nm**2 * bandwidth_nm / FWHM_PER_SIGMA
+    return bandwidth_mev(wavelength_nm, bandwidth_nm) / FWHM_PER_SIGMA
 
 
 def continuum_shape(wavelength_nm: npt.ArrayLike, source: Source) -> FloatArray:

@@ -1,12 +1,16 @@
 """The tunable filter: centre wavelength and bandwidth of the pump light."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from caproto import SkipWrite
+from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
 from ioc_sim import motion
-from ioc_sim.base import Axis, Instrument
+from ioc_sim.base import TICK, Axis, Instrument, pass_time
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv, text_rbv
+from ioc_sim.gear import Gear
+from ioc_sim.source import bandwidth_mev, filter_efficiency
 from ioc_sim.world import World
 
 __all__ = ["TunableFilter"]
@@ -17,12 +21,35 @@ WAVELENGTH = (480.0, 700.0)
 BANDWIDTH = (0.5, 5.0)
 """Range of the output slit, nm."""
 
+BACKLASH = 0.2
+"""Overshoot of a move downwards at the start, nm: four times the play of the gear."""
+
+HOME = WAVELENGTH[0]
+"""Where the drive's index mark is, nm."""
+
+CLOSED_OPEN = ("Closed", "Open")
+STUCK = "FILTER:Wavelength"
+"""What the fault of a stuck motor calls the wavelength drive."""
+
+PERCENT = 100.0
+VARIA = "NKT SuperK VARIA register"
+"""Registers of the filter, type 0x68, in NKT's register files."""
+
+NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
+STANDS_STILL = (AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
+
 
 class TunableFilter(Instrument):
-    """A grating and a slit, each with a drive of its own."""
+    """A grating and a slit, each with a drive of its own, and a shutter behind them."""
 
     wavelength = number(
-        "Wavelength", 526, WAVELENGTH, "nm", precision=3, doc="Pump wavelength, vacuum"
+        "Wavelength",
+        526,
+        WAVELENGTH,
+        "nm",
+        precision=3,
+        doc="Pump wavelength, vacuum",
+        mirrors=f"{VARIA} 0x33 SWP and 0x34 LWP: their mean",
     )
     wavelength_rbv = number_rbv(
         "Wavelength_RBV",
@@ -30,10 +57,17 @@ class TunableFilter(Instrument):
         WAVELENGTH,
         "nm",
         precision=3,
-        doc="Pump wavelength now, vacuum",
+        doc="Pump wavelength now, vacuum, as the drive's encoder has it",
+        mirrors=f"{VARIA} 0x33 SWP and 0x34 LWP: their mean",
     )
     bandwidth = number(
-        "Bandwidth", 1.8, BANDWIDTH, "nm", precision=3, doc="Pump bandwidth (FWHM)"
+        "Bandwidth",
+        1.8,
+        BANDWIDTH,
+        "nm",
+        precision=3,
+        doc="Pump bandwidth (FWHM)",
+        mirrors=f"{VARIA} 0x33 SWP and 0x34 LWP: their difference",
     )
     bandwidth_rbv = number_rbv(
         "Bandwidth_RBV",
@@ -42,9 +76,41 @@ class TunableFilter(Instrument):
         "nm",
         precision=3,
         doc="Pump bandwidth now (FWHM)",
+        mirrors=f"{VARIA} 0x33 SWP and 0x34 LWP: their difference",
     )
-    moving_rbv = choice_rbv("Moving_RBV", ("No", "Yes"), "No", doc="A drive moves")
-    stop = choice("Stop", ("Idle", "Stop"), "Idle", doc="Stop both drives")
+    bandwidth_mev_rbv = number_rbv(
+        "BandwidthMeV_RBV",
+        8.07,
+        (0, 50),
+        "meV",
+        precision=3,
+        doc="Pump bandwidth now (FWHM) as photon energy",
+        mirrors="none: calculated from wavelength and bandwidth",
+    )
+    throughput_rbv = number_rbv(
+        "Throughput_RBV",
+        0,
+        (0, 100),
+        "%",
+        precision=2,
+        doc="Share of the band that the gratings pass at this wavelength; the most "
+        "power contains it",
+        mirrors="none: the transmission curve of the data sheet",
+    )
+    moving_rbv = choice_rbv(
+        "Moving_RBV",
+        ("No", "Yes"),
+        "No",
+        doc="A drive moves",
+        mirrors=f"{VARIA} 0x66 Status, bits 12 to 14",
+    )
+    stop = choice(
+        "Stop",
+        ("Idle", "Stop"),
+        "Idle",
+        doc="Stop both drives",
+        mirrors="EPICS motorRecord .STOP",
+    )
     velocity = number(
         "Velocity",
         motion.FILTER_SPEED,
@@ -52,47 +118,163 @@ class TunableFilter(Instrument):
         "nm/s",
         precision=2,
         doc="Speed of the wavelength drive, from its next move on",
+        mirrors="EPICS motorRecord .VELO",
     )
-    medium_rbv = text_rbv("Medium_RBV", "vacuum", doc="Medium of the wavelengths")
+    backlash = number(
+        "Backlash",
+        BACKLASH,
+        (0, 5),
+        "nm",
+        precision=3,
+        doc="A move downwards goes this much too far and ends upwards, against the "
+        "play of the gear; 0 for straight moves",
+        mirrors="EPICS motorRecord .BDST",
+    )
+    home = choice(
+        "Home",
+        ("Idle", "Home"),
+        "Idle",
+        doc="Go to the index mark at 480 nm and take the position from it",
+        mirrors="EPICS motorRecord .HOMR",
+    )
+    shutter = choice(
+        "Shutter",
+        CLOSED_OPEN,
+        "Open",
+        doc="Let light leave the filter; closed, also the power meter is dark",
+        mirrors=f"{VARIA} 0x32 ND filter at 0 %",
+    )
+    shutter_rbv = choice_rbv(
+        "Shutter_RBV",
+        CLOSED_OPEN,
+        "Open",
+        doc="Closed when it is fully closed",
+        mirrors=f"{VARIA} 0x66 Status, bits 8 and 9 shutter sensors",
+    )
+    medium_rbv = text_rbv(
+        "Medium_RBV",
+        "vacuum",
+        doc="Medium of the wavelengths",
+        mirrors="none: a statement about these wavelengths",
+    )
 
     def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
         super().__init__(prefix, world=world, **kwargs)
-        self._grating = Axis(
-            world, world.filter_nm, motion.FILTER_SPEED, self.wavelength_rbv.post
-        )
+        self._gear = Gear(world.filter_nm, self._play)
+        self._turning: asyncio.Event | None = None
         self._slit = Axis(
-            world, world.bandwidth_nm, motion.BANDWIDTH_SPEED, self.bandwidth_rbv.post
+            world, world.bandwidth_nm, motion.BANDWIDTH_SPEED, self._report_bandwidth
         )
+        self._blade = Axis(
+            world, world.filter_open, motion.SHUTTER_SPEED, self._report_shutter
+        )
+
+    async def start(self) -> None:
+        """Show what follows from where the drives are."""
+        await self._report_wavelength(self._gear.motor.at(self.world.now()))
 
     @wavelength.putter
     async def _put_wavelength(self, instance: Any, value: float) -> None:
         """Turn the grating; completes when it rests."""
-        self._grating.speed = self.velocity.value
-        await self._drive(instance, self._grating, value)
+        await instance.post(value)
+        await self._turn([*self._beyond(value), value])
         raise SkipWrite
 
     @bandwidth.putter
     async def _put_bandwidth(self, instance: Any, value: float) -> None:
         """Move the slit; completes when it rests."""
-        await self._drive(instance, self._slit, value)
+        await instance.post(value)
+        await self.moving_rbv.post("Yes")
+        await self._slit.move(value)
+        await self._show_moving()
         raise SkipWrite
 
     @stop.putter
     async def _put_stop(self, instance: Any, value: str) -> None:
         """Stop where it is; pending moves complete."""
         if value == "Stop":
-            await self._grating.stop()
+            if self._turning is not None:
+                self._turning.set()
+                self._turning = None
+                await self._report_wavelength(self._gear.stop(self.world.now()))
             await self._slit.stop()
             await self._show_moving()
         await instance.post("Idle")
         raise SkipWrite
 
-    async def _drive(self, instance: Any, axis: Axis, target: float) -> None:
-        await instance.post(target)
+    @home.putter
+    async def _put_home(self, instance: Any, value: str) -> None:
+        """Go below the index mark and up to it; what had slipped is right again."""
+        if value == "Home":
+            await instance.post("Home")
+            await self.wavelength.post(HOME)
+            if await self._turn([HOME - self.backlash.value, HOME]):
+                await self.world.faults.set("filter_slip", 0.0)
+        await instance.post("Idle")
+        raise SkipWrite
+
+    @shutter.putter
+    async def _put_shutter(self, instance: Any, value: str) -> None:
+        """Move the blade; completes when it is fully there."""
+        await instance.post(value)
+        await self._blade.move(float(value == "Open"))
+        raise SkipWrite
+
+    def _beyond(self, target: float) -> list[float]:
+        """Give where to go first, so that the motion to a target takes up the play."""
+        motor, backlash = self._gear.motor.at(self.world.now()), self.backlash.value
+        loose = not self._gear.engaged and target - motor < backlash
+        return [target - backlash] if target < motor or loose else []
+
+    def _play(self, time_s: float) -> float:
+        worn = self.world.faults.at("filter_play", time_s)
+        return self.world.sample.filter.play + worn
+
+    async def _turn(self, targets: Sequence[float]) -> bool:
+        """Turn the grating by way of some targets; tells whether it got there."""
+        if self._turning is not None:
+            self._turning.set()
+        turning = self._turning = asyncio.Event()
         await self.moving_rbv.post("Yes")
-        await axis.move(target)
+        stuck = self.world.faults.value("stuck_motor") == STUCK
+        now, motor = self.world.now(), self._gear.motor
+        if stuck:
+            self._gear.stop(now)
+        else:
+            end = self._gear.move(now, targets, self.velocity.value)
+            while await pass_time(self.world, end, turning, TICK):
+                await self._report_wavelength(motor.at(self.world.now()))
+        arrived = not turning.is_set()
+        if arrived:
+            self._turning = None
+            await self._report_wavelength(now_at := motor.at(self.world.now()))
+            stuck = stuck and now_at != targets[-1]
+            await self._show_stuck(stuck=stuck)
         await self._show_moving()
+        return arrived and not stuck
+
+    async def _show_stuck(self, *, stuck: bool) -> None:
+        """Say that the drive stands still, or that it does not any more."""
+        alarm = STANDS_STILL if stuck else NO_ALARM
+        await self.wavelength_rbv.raise_alarm(*alarm)
+        if stuck:
+            text = f"{self.wavelength.label}: the drive does not follow its steps"
+            await self.report_error(self.wavelength, text)
+
+    async def _report_wavelength(self, nm: float) -> None:
+        await self.wavelength_rbv.post(nm)
+        laser, most = self.world.sample.source, self.world.sample.filter.efficiency
+        passed = most * float(filter_efficiency(nm, laser))
+        await self.throughput_rbv.post(PERCENT * passed)
+        await self.bandwidth_mev_rbv.post(bandwidth_mev(nm, self.bandwidth_rbv.value))
+
+    async def _report_bandwidth(self, nm: float) -> None:
+        await self.bandwidth_rbv.post(nm)
+        await self.bandwidth_mev_rbv.post(bandwidth_mev(self.wavelength_rbv.value, nm))
+
+    async def _report_shutter(self, opened: float) -> None:
+        await self.shutter_rbv.post(CLOSED_OPEN[opened > 0])
 
     async def _show_moving(self) -> None:
-        moving = self._grating.moving or self._slit.moving
+        moving = self._turning is not None or self._slit.moving
         await self.moving_rbv.post("Yes" if moving else "No")
