@@ -13,10 +13,20 @@ from difflib import get_close_matches
 from ioc_sim.clock import Clock
 from ioc_sim.history import History
 
-__all__ = ["FAULTS", "Fault", "FaultError", "Faults", "find_fault"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "FaultError",
+    "FaultValue",
+    "Faults",
+    "describe_faults",
+    "find_fault",
+    "parse_faults",
+]
 
-Value = float | str
-Watcher = Callable[[Value], Awaitable[None]]
+FaultValue = float | str
+Watcher = Callable[[FaultValue], Awaitable[None]]
+Guard = Callable[[FaultValue], None]
 
 NONE = "None"
 """State of a fault with choices that is off."""
@@ -38,7 +48,7 @@ class Fault:
     """Range of the magnitude; None if the fault is a text."""
     units: str = ""
     """Unit of the magnitude."""
-    typical: Value = 1.0
+    typical: FaultValue = 1.0
     """Value for an exercise."""
     choices: tuple[str, ...] = ()
     """States of a fault that is one of several, the first of them off."""
@@ -49,13 +59,13 @@ class Fault:
         return "Fault:" + "".join(part.capitalize() for part in self.name.split("_"))
 
     @property
-    def off(self) -> Value:
+    def off(self) -> FaultValue:
         """Value at which nothing is wrong."""
         if self.choices:
             return self.choices[0]
         return 0.0 if self.limits else ""
 
-    def check(self, value: Value) -> Value:
+    def check(self, value: FaultValue) -> FaultValue:
         """Give a value in the fault's own type.
 
         Parameters
@@ -177,7 +187,10 @@ _CATALOGUE = (
     Fault(
         name="stuck_motor",
         doc="This motor does not move",
-        choices=(NONE, "ANALYSER:HWP", "ANALYSER:POL", "OBJ:X", "OBJ:Y", "OBJ:Z"),
+        choices=(
+            *(NONE, "FILTER:Wavelength", "ANALYSER:HWP", "ANALYSER:POL"),
+            *("OBJ:X", "OBJ:Y", "OBJ:Z"),
+        ),
         typical="ANALYSER:HWP",
     ),
     Fault(
@@ -293,6 +306,66 @@ def find_fault(name: str) -> Fault:
     raise FaultError(msg)
 
 
+def parse_faults(text: str) -> dict[str, FaultValue]:
+    """Read faults from a text such as ``filter_slip=0.3,shutter_stuck=Closed``.
+
+    Parameters
+    ----------
+    text
+        Names and values, with commas between them; a name without a value gets the
+        typical one.
+
+    Returns
+    -------
+    :
+        Checked values by name.
+
+    Raises
+    ------
+    FaultError
+        If there is no such fault, or it cannot have this value.
+
+    Examples
+    --------
+    >>> parse_faults("filter_slip=0.3,shutter_stuck")
+    {'filter_slip': 0.3, 'shutter_stuck': 'Closed'}
+    """
+    found: dict[str, FaultValue] = {}
+    for part in text.split(","):
+        name, given, value = (word.strip() for word in part.partition("="))
+        if not name and not given:
+            continue
+        fault = find_fault(name)
+        if name in found:
+            msg = f"{name}: got it twice, expected one value"
+            raise FaultError(msg)
+        found[name] = fault.check(value if given else fault.typical)
+    return found
+
+
+def describe_faults() -> str:
+    """Describe every fault in one row of a table in Markdown, with its header."""
+    rows = ["| Fault | PV | Values | Unit | For an exercise | What is wrong |"]
+    rows += ["|---|---|---|---|---|---|"]
+    for fault in _CATALOGUE:
+        values = ", ".join(fault.choices) or "name of a PV"
+        if fault.limits:
+            values = "{:g} .. {:g}".format(*fault.limits)
+        example = fault.typical
+        if not isinstance(example, str):
+            example = f"{example:g}"
+        cells = (
+            f"`{fault.name}`",
+            f"`SIM:{fault.pv}`",
+            values,
+            fault.units,
+            f"`{example}`",
+            fault.doc,
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 class Faults:
     """What is wrong with the bench, now and at every time before.
 
@@ -309,8 +382,9 @@ class Faults:
             name: History(0) for name, fault in FAULTS.items() if fault.limits
         }
         self._watchers: dict[str, list[Watcher]] = {name: [] for name in FAULTS}
+        self._guards: dict[str, list[Guard]] = {name: [] for name in FAULTS}
 
-    def value(self, name: str) -> Value:
+    def value(self, name: str) -> FaultValue:
         """Give what a fault is now.
 
         Parameters
@@ -364,7 +438,19 @@ class Faults:
         """
         self._watchers[name].append(watcher)
 
-    async def set(self, name: str, value: Value) -> None:
+    def guard(self, name: str, guard: Guard) -> None:
+        """Have each value of a fault looked at before it is taken over.
+
+        Parameters
+        ----------
+        name
+            Name of the fault.
+        guard
+            Called with a value within the limits; raises `FaultError` to refuse it.
+        """
+        self._guards[name].append(guard)
+
+    async def set(self, name: str, value: FaultValue) -> None:
         """Change a fault, and wait until the bench has taken it over.
 
         Parameters
@@ -382,8 +468,10 @@ class Faults:
         value = find_fault(name).check(value)
         if value == self._values[name]:
             return
+        for guard in self._guards[name]:
+            guard(value)
         self._values[name] = value
         if name in self._histories:
             self._histories[name].record(self._clock.now(), float(value))
-        for watcher in self._watchers[name]:
+        for watcher in list(self._watchers[name]):
             await watcher(value)

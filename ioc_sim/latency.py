@@ -12,14 +12,17 @@ caproto's asyncio server is mended in five places, all of them here:
   its PVs between them, unnoticed.
 * A put does not know whose it is; here its task has the `ioc_sim.client.WRITER`, who is
   told when the circuit is gone.
+
+The faults of a connection are here too: answers that come late, and a cut.
 """
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-from caproto import CaprotoRuntimeError, WriteNotifyResponse
+from caproto import CaprotoNetworkError, CaprotoRuntimeError, WriteNotifyResponse
 from caproto.asyncio.server import AsyncioEvent, Context, VirtualCircuit
 
 from ioc_sim.client import WRITER, Client
@@ -60,11 +63,13 @@ class PromptCircuit(VirtualCircuit):
 
     context: Context
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, circuit: Any, client: Any, context: "PromptContext") -> None:
+        super().__init__(circuit, client, context)
+        self._server = context
         self.write_event = _WriteEvent()
         self.writer = Client()
         self._monitors_sent = asyncio.Event()
+        self._late: asyncio.Queue[tuple[float, bytes] | None] | None = None
 
     async def get_from_sub_queue(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  (caproto's signature)
         """Next monitor; None if a batch is open and there is none right now.
@@ -95,6 +100,25 @@ class PromptCircuit(VirtualCircuit):
             await self._send_monitors()
         await super().send(*commands)
 
+    async def _send_buffers(self, *buffers: Any) -> None:
+        if self._late is None and self._server.delay > 0:
+            self._late = asyncio.Queue()
+            self.tasks.create(self._send_late(self._late))
+        if self._late is None:
+            await super()._send_buffers(*buffers)
+            return
+        # Once late, through the queue for ever: what was sent first comes first.
+        due = asyncio.get_running_loop().time() + self._server.delay
+        self._late.put_nowait((due, b"".join(buffers)))
+
+    async def _send_late(self, late: asyncio.Queue[tuple[float, bytes] | None]) -> None:
+        loop = asyncio.get_running_loop()
+        while (message := await late.get()) is not None:
+            due, data = message
+            await asyncio.sleep(due - loop.time())
+            with suppress(CaprotoNetworkError):  # the reader notices that it is gone
+                await self.client.send(data)
+
     async def _start_write_task(self, handle_write: Callable[[], Any]) -> None:
         # The task keeps the context that it is made in.
         token = WRITER.set(self.writer)
@@ -105,6 +129,8 @@ class PromptCircuit(VirtualCircuit):
         if self.connected:
             # Not awaited here: the caller may be a task that ends with the circuit.
             self.context.server_tasks.create(self.writer.leave())
+            if self._late is not None:
+                self._late.put_nowait(None)
         await super()._on_disconnect()
 
     async def _send_monitors(self) -> None:
@@ -137,6 +163,13 @@ class PromptContext(Context):
     def __init__(self, pvdb: dict[str, Any], interfaces: list[str], port: int) -> None:
         super().__init__(pvdb, interfaces)
         self.ca_server_port = port
+        self.delay = 0.0
+        """Seconds that each answer takes longer."""
+
+    def cut(self) -> None:
+        """Close all connections of clients."""
+        for circuit in list(self.circuits):
+            circuit.client.close()
 
     async def _create_broadcaster_transport(self, interface: str) -> None:
         try:

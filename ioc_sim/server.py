@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -13,15 +13,19 @@ from typing import Any
 from ioc_sim.analyser import Analyser
 from ioc_sim.base import BenchGroup
 from ioc_sim.ccd import Ccd
+from ioc_sim.clock import ManualClock
 from ioc_sim.cryostat import Cryostat
+from ioc_sim.faults import FaultError, FaultValue
 from ioc_sim.identity import Identity
 from ioc_sim.laser import Laser
 from ioc_sim.latency import PromptContext
+from ioc_sim.objective import Objective
 from ioc_sim.power_control import PowerControl
 from ioc_sim.repeater import open_repeater
 from ioc_sim.sim import Simulation
 from ioc_sim.spectrometer import Spectrometer
 from ioc_sim.tunable_filter import TunableFilter
+from ioc_sim.wire_faults import MOMENTARY, WireFaults
 from ioc_sim.world import World
 
 __all__ = ["LOOPBACK", "Bench", "ServerSettings", "group_names", "serve"]
@@ -44,6 +48,7 @@ GROUPS: dict[str, type[BenchGroup]] = {
     "POWER:": PowerControl,
     "CRYO:": Cryostat,
     "ANALYSER:": Analyser,
+    "OBJ:": Objective,
     "SPEC:": Spectrometer,
     "CCD:": Ccd,
     "IOC:": Identity,
@@ -131,16 +136,34 @@ class Bench:
         self.groups: list[BenchGroup] = []
         for name in self.served:
             self.groups += _make(name, prefix, names[name], world)
-
-    @property
-    def pvdb(self) -> dict[str, Any]:
+        self.pvdb: dict[str, Any] = {
+            name: pv for group in self.groups for name, pv in group.pvdb.items()
+        }
         """Channels by PV name."""
-        return {name: pv for group in self.groups for name, pv in group.pvdb.items()}
+        self.wire = WireFaults(world.faults, prefix, self.pvdb, self._names_elsewhere)
+        """Faults of the IOC itself."""
 
-    async def start(self) -> None:
-        """Write all first read-backs."""
+    async def start(self, faults: Mapping[str, FaultValue] | None = None) -> None:
+        """Write all first read-backs, and break what is broken from the start.
+
+        Parameters
+        ----------
+        faults
+            Values by the names of the faults.
+
+        Raises
+        ------
+        FaultError
+            If there is no such fault, or it cannot have this value.
+        """
         for group in self.groups:
             await group.start()
+        for name, value in (faults or {}).items():
+            if name in MOMENTARY:
+                msg = f"{name}: happens at a moment, not from the start; use its PV"
+                raise FaultError(msg)
+            await self.world.faults.set(name, value)
+        self.wire.started()
 
     async def run(self) -> None:
         """Do what goes on without a command, until cancelled."""
@@ -153,8 +176,20 @@ class Bench:
         for group in self.groups:
             await group.make_safe()
 
+    def _names_elsewhere(self) -> set[str]:
+        """PVs of the groups that are not served here, without the prefix."""
+        if not self.absent:
+            return set()
+        whole = Bench("", World(self.world.sample, clock=ManualClock()))
+        return set(whole.pvdb) - {n.removeprefix(self.prefix) for n in self.pvdb}
 
-async def serve(bench: Bench, settings: ServerSettings, ready: Any) -> None:
+
+async def serve(
+    bench: Bench,
+    settings: ServerSettings,
+    ready: Callable[[], None],
+    faults: Mapping[str, FaultValue] | None = None,
+) -> bool:
     """Serve a bench until SIGTERM or SIGINT; leave it safe.
 
     Parameters
@@ -165,15 +200,25 @@ async def serve(bench: Bench, settings: ServerSettings, ready: Any) -> None:
         Where.
     ready
         Called once, without arguments, when clients can connect.
+    faults
+        What is broken from the start: values by name.
+
+    Returns
+    -------
+    :
+        Whether the process is to start anew.
 
     Raises
     ------
+    FaultError
+        If there is no such fault, or it cannot have this value.
     PortTakenError
-        If another process serves on the port.
+        If another process serves on the port, or serves these PVs on another one.
     """
-    await bench.start()
+    await bench.start(faults)
     _send_beacons_to(settings)
     context = PromptContext(bench.pvdb, list(settings.interfaces), settings.port)
+    bench.wire.attach(context)
     repeater = await open_repeater(settings.repeater_port)
     with _stop_event() as stop:
 
@@ -184,6 +229,7 @@ async def serve(bench: Bench, settings: ServerSettings, ready: Any) -> None:
             asyncio.create_task(context.run(startup_hook=started)),
             asyncio.create_task(bench.run()),
             asyncio.create_task(stop.wait()),
+            asyncio.create_task(bench.wire.restart.wait()),
         ]
         try:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -197,6 +243,7 @@ async def serve(bench: Bench, settings: ServerSettings, ready: Any) -> None:
                 job.cancel()
                 with suppress(asyncio.CancelledError):
                     await job
+    return bench.wire.restart.is_set() and not stop.is_set()
 
 
 def _send_beacons_to(settings: ServerSettings) -> None:
