@@ -28,6 +28,8 @@ class Axes:
         """Output of the laser relative to its level, 1 when it is warm."""
         self.filter_nm = History(REFERENCE_NM)
         """Centre of the pump line, as the play of the filter's gear leaves it, nm."""
+        self.filter_drive_nm = History(REFERENCE_NM)
+        """The same as the encoder of the filter's drive reads it, nm."""
         self.filter_open = History(1)
         """Open share of the filter's own shutter, before the attenuator, 0 to 1."""
         self.bandwidth_nm = History(sample.source.bandwidth)

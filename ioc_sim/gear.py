@@ -15,15 +15,18 @@ class Gear:
 
     Parameters
     ----------
+    motor
+        Where the motor is, as its encoder reads it.
     output
-        What acts on the light; the motor starts where it is.
+        What acts on the light; it starts where the motor is.
     play
         Gives the play at a simulated time, in the unit of the history.
     """
 
-    def __init__(self, output: History, play: Callable[[float], float]) -> None:
-        self.motor = History(output.at(0.0))
-        """Where the motor is, as its encoder reads it."""
+    def __init__(
+        self, motor: History, output: History, play: Callable[[float], float]
+    ) -> None:
+        self.motor = motor
         self.engaged = True
         """Whether the last motion went upwards to its end: there is no play then."""
         self._output = output

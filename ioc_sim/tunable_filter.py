@@ -160,7 +160,7 @@ class TunableFilter(Instrument):
 
     def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
         super().__init__(prefix, world=world, **kwargs)
-        self._gear = Gear(world.filter_nm, self._play)
+        self._gear = Gear(world.filter_drive_nm, world.filter_nm, self._play)
         self._turning: asyncio.Event | None = None
         self._slit = Axis(
             world, world.bandwidth_nm, motion.BANDWIDTH_SPEED, self._report_bandwidth
