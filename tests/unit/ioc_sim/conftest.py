@@ -32,8 +32,13 @@ def variant(sample):
 
 @pytest.fixture
 def quiet(variant):
-    """A sample whose laser neither drifts nor jitters."""
-    return variant(source__drift=0.0, source__jitter=0.0)
+    """A sample whose laser neither drifts nor jitters, on mounts that stay."""
+    return variant(
+        source__drift=0.0,
+        source__jitter=0.0,
+        objective__drift=0.0,
+        objective__drift_axial=0.0,
+    )
 
 
 @pytest.fixture
