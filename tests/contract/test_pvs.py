@@ -13,6 +13,7 @@ from ioc_sim.sample import load_sample
 from ioc_sim.server import GROUPS, Bench
 from ioc_sim.world import World
 from triplet_bluesky import devices
+from triplet_bluesky.devices.connection import expected_types
 from triplet_bluesky.devices.settable import Axis, Choice
 
 INSTRUMENTS = {
@@ -51,6 +52,12 @@ SPARE = {
         "CCD:image1:",
         "ArrayCounter_RBV ArraySize0_RBV EnableCallbacks EnableCallbacks_RBV "
         "PluginType_RBV",
+    ),
+    "records of the Shamrock driver that an operator's screen shows": (
+        "SPEC:",
+        "GratingExists1 GratingExists2 GratingExists3 MinWavelength1 MaxWavelength1 "
+        "MinWavelength2 MaxWavelength2 MinWavelength3 MaxWavelength3 SlitExists1 "
+        "SlitExists2 SlitExists3 SlitExists4 FlipperMirrorExists1 FlipperMirrorExists2",
     ),
     "the read-back that Lake Shore screens show beside RAMP_S1": ("CRYO:", "RAMP1"),
     "what a health table shows of the process": ("IOC:", "UpTime_RBV Simulated_RBV"),
@@ -161,6 +168,17 @@ def test_what_a_device_reads_as_text_is_text(served):
     ]
 
     assert wrong == []
+
+
+def test_no_pv_is_of_a_type_that_connecting_would_refuse(served):
+    wrong = {}
+    for name, component, owner in asked():
+        text = bool(component.kwargs.get("string"))
+        kind = channel(served, name).data_type.name.lower()
+        if kind not in expected_types(owner, text=text):
+            wrong[name] = kind
+
+    assert wrong == {}
 
 
 def test_what_a_device_records_as_a_number_is_one(served):

@@ -1,14 +1,13 @@
 """The whole bench, gathered from one PV prefix."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from ophyd import Device
-from ophyd.signal import EpicsSignalBase
 
 from triplet_bluesky.devices.analyser import Analyser
 from triplet_bluesky.devices.ccd import CCD
+from triplet_bluesky.devices.connection import Connection, survey
 from triplet_bluesky.devices.cryostat import Cryostat
 from triplet_bluesky.devices.ioc import IocStatus
 from triplet_bluesky.devices.laser import Laser
@@ -19,8 +18,8 @@ from triplet_bluesky.errors import ConnectError
 
 __all__ = ["Bench"]
 
-PVS_NAMED = 12
-"""Missing PVs that an error message names before it only counts."""
+PVS_NAMED = 3
+"""PVs that an error message names when none answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +91,12 @@ class Bench:
         Raises
         ------
         ConnectError
-            With the names of the PVs that do not answer.
+            With the PVs of each instrument that do not answer, cannot be written
+            although the device writes them, or are of another type than it expects.
         """
-        deadline = time.monotonic() + timeout
-        missing = [
-            signal.pvname
-            for signal in self._epics_signals()
-            if not _connects(signal, deadline)
-        ]
-        if missing:
-            named = ", ".join(missing[:PVS_NAMED])
-            more = (
-                f" and {len(missing) - PVS_NAMED} more" if missing[PVS_NAMED:] else ""
-            )
-            msg = (
-                f"no answer within {timeout:g} s from {len(missing)} PVs: "
-                f"{named}{more}; is the IOC running, with this prefix and on this "
-                "Channel Access port?"
-            )
-            raise ConnectError(msg)
+        connections = self.survey(timeout)
+        if not all(one.sound for one in connections):
+            raise ConnectError(_explain(connections, timeout))
         self.power_control.follow(self.tunable_filter.wavelength.readback)
         self.power_control.repetition_rate.put(float(self.laser.repetition_rate.get()))
 
@@ -119,17 +105,35 @@ class Bench:
         for device in self.devices():
             device.destroy()
 
-    def _epics_signals(self) -> Iterator[EpicsSignalBase]:
-        for device in self.devices():
-            for walk in device.walk_signals(include_lazy=True):
-                if isinstance(walk.item, EpicsSignalBase):
-                    yield walk.item
+    def survey(self, timeout: float) -> list[Connection]:
+        """Wait until every PV answers or the time is up; see `connect`.
+
+        Parameters
+        ----------
+        timeout
+            Longest time for all of them together, in seconds.
+
+        Returns
+        -------
+        :
+            How each instrument answers, in the order of the light.
+        """
+        return survey(self.devices(), timeout)
 
 
-def _connects(signal: EpicsSignalBase, deadline: float) -> bool:
-    """Wait for one signal until a common deadline."""
-    try:
-        signal.wait_for_connection(timeout=max(deadline - time.monotonic(), 0.001))
-    except TimeoutError:
-        return False
-    return True
+def _explain(connections: list[Connection], timeout: float) -> str:
+    """Say what is wrong with which instrument."""
+    if all(one.absent for one in connections):
+        missing = [name for one in connections for name in one.missing]
+        return (
+            f"no answer within {timeout:g} s from any of {len(missing)} PVs: "
+            f"{', '.join(missing[:PVS_NAMED])} and more; is the IOC running, with this "
+            "prefix and on this Channel Access port?"
+        )
+    faults = "; ".join(
+        f"{one.instrument}: {fault}" for one in connections for fault in one.faults()
+    )
+    return (
+        f"within {timeout:g} s not all PVs were as the devices need them: {faults}; "
+        "triplet doctor names all"
+    )

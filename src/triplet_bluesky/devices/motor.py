@@ -33,7 +33,7 @@ class Motor(Axis):
 
     setpoint = Cpt(EpicsSignal, ".VAL", kind="normal")
     readback = Cpt(EpicsSignalRO, ".RBV", kind="hinted")
-    unit = Cpt(EpicsSignalRO, ".EGU", kind="omitted")
+    unit = Cpt(EpicsSignalRO, ".EGU", string=True, kind="omitted")
     high_limit = Cpt(EpicsSignal, ".HLM", kind="omitted")
     low_limit = Cpt(EpicsSignal, ".LLM", kind="omitted")
     velocity = Cpt(EpicsSignal, ".VELO", kind="config")

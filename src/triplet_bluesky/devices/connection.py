@@ -1,0 +1,231 @@
+"""Which PVs of the bench answer in time, and whether they are what devices expect."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ophyd import Device, EpicsSignal
+from ophyd.signal import EpicsSignalBase
+
+from triplet_bluesky.devices.settable import Axis, Choice
+
+__all__ = [
+    "Connection",
+    "epics_signals",
+    "expected_types",
+    "instrument_name",
+    "survey",
+]
+
+LOOK_S = 0.01
+"""Seconds between two looks at the signals that are not connected yet."""
+
+PVS_NAMED = 8
+"""PVs of an instrument that a message names before it only counts."""
+
+NUMBERS = frozenset({"double", "float", "long", "int", "short", "char"})
+TEXTS = frozenset({"string", "char"})
+ENUM = frozenset({"enum"})
+
+CALLED = {
+    NUMBERS: "a number",
+    NUMBERS | ENUM: "a number or an enum",
+    TEXTS | ENUM: "a text or an enum",
+    ENUM: "an enum",
+}
+"""What a device expects of a PV, by the Channel Access types that do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How the PVs of one instrument answer."""
+
+    instrument: str
+    """Its name in the PVs, for example ``CCD``."""
+    total: int
+    """PVs that its devices ask for."""
+    missing: tuple[str, ...] = ()
+    """PVs that nobody serves."""
+    silent: tuple[str, ...] = ()
+    """PVs that are served, and have not answered the first read in time."""
+    read_only: tuple[str, ...] = ()
+    """PVs that the devices write and this client may not."""
+    wrong_type: tuple[str, ...] = ()
+    """PVs of another type than the devices expect, with both types."""
+
+    @property
+    def connected(self) -> int:
+        """PVs that have answered."""
+        return self.total - len(self.missing) - len(self.silent)
+
+    @property
+    def absent(self) -> bool:
+        """Whether none of the PVs is served."""
+        return len(self.missing) == self.total
+
+    @property
+    def sound(self) -> bool:
+        """Whether all PVs answer and are what the devices expect."""
+        return not (self.missing or self.silent or self.read_only or self.wrong_type)
+
+    def faults(self) -> list[str]:
+        """Say what is wrong, one clause for each kind; nothing if all is well.
+
+        Examples
+        --------
+        >>> Connection(
+        ...     instrument="CCD", total=3, missing=("A:X", "A:Y"), read_only=("A:Z",)
+        ... ).faults()
+        ['2 of 3 PVs missing: A:X, A:Y', '1 PV cannot be written: A:Z']
+        """
+        if self.absent:
+            return [f"all {self.total} PVs missing, its IOC does not answer"]
+        told: list[str] = []
+        if self.missing:
+            share = f"{len(self.missing)} of {self.total} PVs missing"
+            told.append(f"{share}: {_named(self.missing)}")
+        for pvs, what in (
+            (self.silent, "served, but did not answer a read"),
+            (self.read_only, "cannot be written"),
+            (self.wrong_type, "of the wrong type"),
+        ):
+            if pvs:
+                count = f"{len(pvs)} PV{'s' if pvs[1:] else ''}"
+                told.append(f"{count} {what}: {_named(pvs)}")
+        return told
+
+
+def survey(devices: Iterable[Device], timeout: float) -> list[Connection]:
+    """Wait until all PVs answer or the time is up, and say how each instrument does.
+
+    Parameters
+    ----------
+    devices
+        Devices, in the order to report in; those of one PV prefix are one instrument.
+    timeout
+        Longest time for all PVs together, in seconds.
+
+    Returns
+    -------
+    :
+        One for each instrument.
+    """
+    instruments: dict[str, dict[str, EpicsSignalBase]] = {}
+    for device in devices:
+        signals = instruments.setdefault(device.prefix, {})
+        for signal in epics_signals(device):
+            # a signal that writes stands for one that only reads the same PV
+            if isinstance(signal, EpicsSignal) or signal.pvname not in signals:
+                signals[signal.pvname] = signal
+    _wait([s for signals in instruments.values() for s in signals.values()], timeout)
+    return [
+        _examine(instrument_name(prefix), signals)
+        for prefix, signals in instruments.items()
+    ]
+
+
+def epics_signals(device: Device) -> Iterator[EpicsSignalBase]:
+    """Iterate over all signals of a device that stand for PVs.
+
+    Parameters
+    ----------
+    device
+        The device.
+
+    Yields
+    ------
+    :
+        Each signal; a lazy one is made.
+    """
+    for walk in device.walk_signals(include_lazy=True):
+        if isinstance(walk.item, EpicsSignalBase):
+            yield walk.item
+
+
+def expected_types(owner: type, *, text: bool) -> frozenset[str]:
+    """Give the Channel Access types that a signal can work with.
+
+    Parameters
+    ----------
+    owner
+        Class of the device that the signal is part of.
+    text
+        Whether the signal is declared as a text.
+
+    Returns
+    -------
+    :
+        Native types, for example ``{"enum"}`` for a choice.
+    """
+    if issubclass(owner, Choice):
+        return ENUM
+    if text:
+        return TEXTS | ENUM
+    return NUMBERS if issubclass(owner, Axis) else NUMBERS | ENUM
+
+
+def instrument_name(prefix: str) -> str:
+    """Name an instrument by its PV prefix.
+
+    Examples
+    --------
+    >>> instrument_name("LAB1:CCD:")
+    'CCD'
+    """
+    return prefix.rstrip(":").rpartition(":")[2]
+
+
+def _wait(signals: list[EpicsSignalBase], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    waiting = signals
+    while waiting := [signal for signal in waiting if not signal.connected]:
+        if time.monotonic() >= deadline:
+            return
+        pause.wait(LOOK_S)
+
+
+def _examine(instrument: str, signals: dict[str, EpicsSignalBase]) -> Connection:
+    """Sort the PVs of an instrument by what is wrong with them."""
+    missing: list[str] = []
+    silent: list[str] = []
+    read_only: list[str] = []
+    wrong_type: list[str] = []
+    for name, signal in signals.items():
+        pv = _pv(signal)
+        if not pv.connected:
+            missing.append(name)
+            continue
+        served = _served_type(pv)
+        expected = expected_types(type(signal.parent), text=signal.as_string)
+        if served not in expected:
+            wrong_type.append(f"{name} is {served}, expected {CALLED[expected]}")
+        elif isinstance(signal, EpicsSignal) and not pv.write_access:
+            read_only.append(name)
+        if not signal.connected:
+            silent.append(name)
+    return Connection(
+        instrument=instrument,
+        total=len(signals),
+        missing=tuple(missing),
+        silent=tuple(silent),
+        read_only=tuple(read_only),
+        wrong_type=tuple(wrong_type),
+    )
+
+
+def _pv(signal: EpicsSignalBase) -> Any:
+    """Give the channel of a signal; the control layer keeps one for each name."""
+    return signal.cl.get_pv(signal.pvname)
+
+
+def _served_type(pv: Any) -> str:
+    """Give the native type of a channel: ``double`` for ``time_double``."""
+    return str(pv.type).rpartition("_")[2]
+
+
+def _named(pvs: tuple[str, ...]) -> str:
+    more = f" and {len(pvs) - PVS_NAMED} more" if pvs[PVS_NAMED:] else ""
+    return ", ".join(pvs[:PVS_NAMED]) + more
