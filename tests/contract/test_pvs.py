@@ -21,6 +21,7 @@ INSTRUMENTS = {
     "tunable_filter": "FILTER:",
     "power_control": "POWER:",
     "cryostat": "CRYO:",
+    "objective": "OBJ:",
     "analyser": "ANALYSER:",
     "spectrometer": "SPEC:",
     "ccd": "CCD:",
@@ -38,6 +39,12 @@ SPARE = {
         MOTOR_FIELDS,
     ),
     "the same fields of the polarizer's slide": ("ANALYSER:POL", MOTOR_FIELDS),
+    "the same fields of the piezo along x, which has no home": (
+        "OBJ:X",
+        f"{MOTOR_FIELDS} .HOMF .ATHM",
+    ),
+    "the same fields of the piezo along y": ("OBJ:Y", f"{MOTOR_FIELDS} .HOMF .ATHM"),
+    "the same fields of the piezo along z": ("OBJ:Z", f"{MOTOR_FIELDS} .HOMF .ATHM"),
     "records of ADBase that an operator's screen shows": (
         "CCD:cam1:",
         "AcquirePeriod AcquirePeriod_RBV NumImagesCounter_RBV ArrayCounter "

@@ -6,6 +6,7 @@ from triplet_bluesky.devices.ccd import CCD
 from triplet_bluesky.devices.cryostat import Cryostat
 from triplet_bluesky.devices.ioc import IocStatus
 from triplet_bluesky.devices.laser import Laser
+from triplet_bluesky.devices.objective import Objective
 from triplet_bluesky.devices.power_control import PowerControl
 from triplet_bluesky.devices.shutter import Shutter
 from triplet_bluesky.devices.spectrometer import Spectrometer
@@ -18,6 +19,7 @@ __all__ = [
     "Cryostat",
     "IocStatus",
     "Laser",
+    "Objective",
     "PowerControl",
     "Shutter",
     "Spectrometer",

@@ -11,6 +11,7 @@ from triplet_bluesky.devices.connection import Connection, survey
 from triplet_bluesky.devices.cryostat import Cryostat
 from triplet_bluesky.devices.ioc import IocStatus
 from triplet_bluesky.devices.laser import Laser
+from triplet_bluesky.devices.objective import Objective
 from triplet_bluesky.devices.power_control import PowerControl
 from triplet_bluesky.devices.spectrometer import Spectrometer
 from triplet_bluesky.devices.tunable_filter import TunableFilter
@@ -34,6 +35,8 @@ class Bench:
     """Attenuator, pick-off meter and shutter."""
     cryostat: Cryostat
     """Helium cryostat with the sample."""
+    objective: Objective
+    """Objective on its piezo stage, over the sample."""
     analyser: Analyser
     """Half-wave plate and polarizer."""
     spectrometer: Spectrometer
@@ -63,6 +66,7 @@ class Bench:
             tunable_filter=TunableFilter(f"{prefix}FILTER:", name="tunable_filter"),
             power_control=PowerControl(f"{prefix}POWER:", name="power_control"),
             cryostat=Cryostat(f"{prefix}CRYO:", name="cryostat"),
+            objective=Objective(f"{prefix}OBJ:", name="objective"),
             analyser=Analyser(f"{prefix}ANALYSER:", name="analyser"),
             spectrometer=Spectrometer(f"{prefix}SPEC:", name="spectrometer"),
             ccd=CCD(f"{prefix}CCD:", name="ccd", labels={"detectors"}),
