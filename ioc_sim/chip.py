@@ -3,72 +3,51 @@
 import asyncio
 from typing import Any
 
+from caproto import AlarmSeverity, AlarmStatus
+
 from ioc_sim import motion
-from ioc_sim.base import Axis, Instrument, Part
-from ioc_sim.declare import choice, choice_rbv, number, number_rbv, text_rbv
+from ioc_sim.base import Axis
+from ioc_sim.records import Records
+from ioc_sim.world import World
 
 __all__ = ["Chip"]
 
 AMBIENT = 20.0
 """Temperature of the chip with its cooler off, degC."""
 
-SHOWN = (-120.0, 40.0)
-"""Range to show chip temperatures in, degC."""
+OVERHEATED = -20.0
+"""Coldest that a failing cooler keeps the chip, degC."""
 
-OFF_ON = ("Off", "On")
-BASE = "ADCore ADBase"
-ANDOR = "ADAndor andorCCD"
+OFF = "Cooler is OFF"
+NOT_REACHED = "Not reached setpoint"
+STABILIZED = "Stabilized at set point"
+DRIFTED = "Stabilized but drifted"
 
 
-class Chip(Part):
+class Chip:
     """Follows its set point at the rate of the cooler; it starts cold.
 
     Parameters
     ----------
-    prefix
-        Prefix of the camera's PVs.
-    parent
-        The CCD.
+    camera
+        Has the records ``Temperature``, ``AndorCooler`` and their read-backs.
+    world
+        The bench.
     """
 
-    temperature = number(
-        "Temperature",
-        -70,
-        (-100, 25),
-        "degC",
-        precision=1,
-        doc="Where the chip's temperature is to go",
-        mirrors=BASE,
-    )
-    temperature_actual = number_rbv(
-        "TemperatureActual",
-        -70,
-        SHOWN,
-        "degC",
-        precision=2,
-        doc="Temperature of the chip",
-        mirrors=BASE,
-    )
-    cooler = choice("AndorCooler", OFF_ON, "On", doc="Cool the chip", mirrors=ANDOR)
-    cooler_rbv = choice_rbv(
-        "AndorCooler_RBV", OFF_ON, "On", doc="Cooler now", mirrors=ANDOR
-    )
-    temperature_status_rbv = text_rbv(
-        "AndorTempStatus_RBV",
-        "Stabilized",
-        doc="Off, Not Reached or Stabilized",
-        mirrors=ANDOR,
-    )
-
-    def __init__(self, prefix: str, *, parent: Instrument) -> None:
-        super().__init__(prefix, parent=parent)
+    def __init__(self, camera: Records, world: World) -> None:
+        self._camera = camera
+        self._faults = world.faults
         self._retarget = asyncio.Event()
         self._axis = Axis(
-            parent.world,
-            parent.world.ccd_temperature_c,
+            world,
+            world.ccd_temperature_c,
             motion.CCD_COOLING_SPEED,
-            self.temperature_actual.post,
+            self._show_temperature,
         )
+        camera.when_put("Temperature", self._put_temperature)
+        camera.when_put("AndorCooler", self._put_cooler)
+        world.faults.watch("ccd_overheat", self._overheat)
 
     async def run(self) -> None:
         """Bring the chip to the temperature that was asked last."""
@@ -77,26 +56,48 @@ class Chip(Part):
             self._retarget.clear()
             await self._bring_to_temperature()
 
-    @temperature.putter
-    async def _put_temperature(self, instance: Any, value: float) -> None:
+    async def _put_temperature(self, value: float) -> None:
         """Start towards a temperature; TemperatureActual follows."""
-        await instance.post(value)
-        await self._start_cooling()
+        await self._camera.show("Temperature", value)
+        await self._camera.show("Temperature_RBV", value)
+        await self._start(NOT_REACHED)
 
-    @cooler.putter
-    async def _put_cooler(self, instance: Any, value: str) -> None:
+    async def _put_cooler(self, value: str) -> None:
         """Switch the cooler."""
-        await self.cooler_rbv.post(value)
-        await self._start_cooling()
+        await self._camera.show("AndorCooler_RBV", value)
+        await self._start(NOT_REACHED)
 
-    async def _start_cooling(self) -> None:
-        cooled = self.cooler_rbv.value == "On"
-        await self.temperature_status_rbv.post("Not Reached" if cooled else "Off")
+    async def _overheat(self, _: Any) -> None:
+        """Let the chip warm up to what a failing cooler holds, or cool it again."""
+        await self._start(DRIFTED if self._failing else NOT_REACHED)
+
+    async def _start(self, status: str) -> None:
+        await self._show_status(status if self._cooled else OFF)
         self._retarget.set()
         await self._axis.stop()
 
     async def _bring_to_temperature(self) -> None:
-        cooled = self.cooler_rbv.value == "On"
-        await self._axis.move(self.temperature.value if cooled else AMBIENT)
-        if cooled and not self._retarget.is_set():
-            await self.temperature_status_rbv.post("Stabilized")
+        asked = self._camera.value("Temperature") if self._cooled else AMBIENT
+        target = max(asked, OVERHEATED) if self._failing else asked
+        await self._axis.move(target)
+        if self._cooled and target == asked and not self._retarget.is_set():
+            await self._show_status(STABILIZED)
+
+    @property
+    def _cooled(self) -> bool:
+        return self._camera.value("AndorCooler") == "On"
+
+    @property
+    def _failing(self) -> bool:
+        return self._faults.active("ccd_overheat")
+
+    async def _show_temperature(self, temperature_c: float) -> None:
+        await self._camera.show("TemperatureActual", temperature_c)
+
+    async def _show_status(self, status: str) -> None:
+        await self._camera.show("AndorTempStatus_RBV", status)
+        severity = AlarmSeverity.NO_ALARM
+        if self._cooled and self._failing and status != STABILIZED:
+            severity = AlarmSeverity.MAJOR_ALARM
+        cause = AlarmStatus.HIHI if severity else AlarmStatus.NO_ALARM
+        await self._camera.warn("TemperatureActual", severity, cause)

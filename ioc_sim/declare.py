@@ -146,7 +146,7 @@ def waveform_rbv(
         ``precision`` of a DOUBLE, ``doc`` and ``mirrors``, the real driver's record.
     """
     kind = NumberReadback if value.dtype.kind == "f" else IntegerReadback
-    more["max_length"] = len(value)
+    more.setdefault("max_length", len(value))
     more["max_subscription_backlog"] = ARRAY_BACKLOG
     return _numeric(kind, name, value, limits, units, **more)
 

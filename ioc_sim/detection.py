@@ -13,10 +13,7 @@ from ioc_sim.source import FWHM_PER_SIGMA, HC_MEV_NM
 
 __all__ = [
     "PIXELS",
-    "SATURATION_ADU",
     "analyser_transmission",
-    "cosmic_rays",
-    "dark_rate",
     "emission_rate",
     "grating_efficiency",
     "line_spectrum",
@@ -24,7 +21,6 @@ __all__ = [
     "passband",
     "pixel_edges",
     "pixel_wavelengths",
-    "read_out",
     "scatter_spectrum",
     "slit_throughput",
     "unpolarized_transmission",
@@ -34,14 +30,6 @@ FloatArray = npt.NDArray[np.float64]
 
 PIXELS = 1024
 """Columns of the camera; typical."""
-
-SATURATION_ADU = 65535
-"""Greatest count of the 16-bit converter, ADU; typical."""
-
-COSMIC_COLUMNS = 3
-"""Columns that a cosmic ray may spread over; typical of a slanted track."""
-
-SECONDS_PER_MINUTE = 60.0
 
 
 def analyser_transmission(
@@ -300,73 +288,3 @@ def emission_rate(
         strength = 2 * ccd.efficiency * line.rate * transmission
         rate += strength * line_spectrum(edges_nm, line, spread_nm)
     return rate
-
-
-def dark_rate(temperature_c: float, ccd: Ccd) -> float:
-    r"""Dark current of a binned column, :math:`d_0\,2^{(T-T_0)/8\,K}`, in e-/s.
-
-    Parameters
-    ----------
-    temperature_c
-        Temperature of the chip.
-    ccd
-        Parameters of the camera.
-    """
-    warmth = temperature_c - ccd.dark_temperature
-    return ccd.dark * 2 ** (warmth / ccd.dark_doubling)
-
-
-def cosmic_rays(
-    exposure_s: float, rng: np.random.Generator, ccd: Ccd
-) -> npt.NDArray[np.float64]:
-    """Draw the charge that cosmic rays leave in an exposure, in e- per column.
-
-    Parameters
-    ----------
-    exposure_s
-        Exposure, in simulated seconds.
-    rng
-        Generator of the frame.
-    ccd
-        Parameters of the camera.
-    """
-    charge = np.zeros(PIXELS)
-    hits = rng.poisson(ccd.cosmic_rate * exposure_s / SECONDS_PER_MINUTE)
-    for _ in range(int(hits)):
-        first = int(rng.integers(PIXELS))
-        columns = int(rng.integers(1, COSMIC_COLUMNS + 1))
-        charge[first : first + columns] += rng.exponential(ccd.cosmic_charge) / columns
-    return charge
-
-
-def read_out(
-    expected_e: FloatArray,
-    exposure_s: float,
-    rng: np.random.Generator,
-    *,
-    ccd: Ccd,
-    preamp_gain: float,
-) -> npt.NDArray[np.uint16]:
-    r"""Turn the expected charge into the counts of one frame.
-
-    :math:`\mathrm{ADU} = \mathrm{clip}(\mathrm{round}((\min[\mathrm{Poisson}(q)
-    + \mathrm{cosmics}, \mathrm{full\ well}] + \mathcal N(0, 6))/g + 300), 0, 65535)`
-
-    Parameters
-    ----------
-    expected_e
-        Expected electrons, light and dark; shape ``(1024,)``.
-    exposure_s
-        Exposure, in simulated seconds: it collects cosmic rays.
-    rng
-        Generator of the frame.
-    ccd
-        Parameters of the camera.
-    preamp_gain
-        Gain of the preamplifier; the electrons per ADU are divided by it.
-    """
-    charge = rng.poisson(expected_e) + cosmic_rays(exposure_s, rng, ccd)
-    charge = np.minimum(charge, ccd.full_well)
-    charge += rng.normal(0.0, ccd.read_noise, PIXELS)
-    counts = np.rint(charge * preamp_gain / ccd.gain + ccd.bias)
-    return np.clip(counts, 0, SATURATION_ADU).astype(np.uint16)

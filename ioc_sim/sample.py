@@ -287,6 +287,9 @@ class Ccd(_Table):
     read_noise: NonNegative
     bias: Annotated[float, Field(ge=0, le=65535)]
     full_well: Positive
+    pixel_well: Positive
+    fibre_center: Annotated[float, Field(ge=0, le=255)]
+    fibre_height: Annotated[float, Field(ge=0.5, le=256)]
     dark: NonNegative
     dark_temperature: float
     dark_doubling: Positive

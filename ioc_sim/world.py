@@ -1,6 +1,7 @@
 """The one state of the bench, its history, and the light that goes through it."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ioc_sim import detection, source
+from ioc_sim import camera, detection, source
 from ioc_sim.axes import Axes
 from ioc_sim.clock import Clock
 from ioc_sim.counting import Arrivals
@@ -244,10 +245,15 @@ class World(Axes):
         """
         return self.sample.ccd.gain / preamp_gain
 
-    @property
-    def full_well_e(self) -> float:
-        """Charge that a binned column holds, in e-."""
-        return self.sample.ccd.full_well
+    def full_well_e(self, setting: camera.ReadOut) -> float:
+        """Give the charge that a pixel of a frame holds, in e-.
+
+        Parameters
+        ----------
+        setting
+            How the chip is read out.
+        """
+        return setting.well(self.sample.ccd)
 
     def state_at(self, time_s: float) -> BenchState:
         """Give the state of the light path at a time.
@@ -301,16 +307,48 @@ class World(Axes):
         :
             Counts in ADU; shape ``(1024,)``.
         """
-        return detection.read_out(
-            self.expected_charge(start_s, exposure_s),
-            exposure_s,
-            stream(self.seed, "ccd", counter),
-            ccd=self.sample.ccd,
-            preamp_gain=preamp_gain,
-        )
+        setting = camera.ReadOut(preamp_gain=preamp_gain)
+        return self.read_out(start_s, exposure_s, counter, setting)[0]
+
+    def read_out(
+        self, start_s: float, exposure_s: float, counter: int, setting: camera.ReadOut
+    ) -> npt.NDArray[np.uint16]:
+        """Take one frame, read out as a line or as an image.
+
+        Parameters
+        ----------
+        start_s, exposure_s, counter
+            As of `frame`.
+        setting
+            How the chip is read out.
+
+        Returns
+        -------
+        :
+            Counts in ADU; in the shape of the setting.
+        """
+        ccd = self.sample.ccd
+        rng = stream(self.seed, "ccd", counter)
+        if setting.image:
+            light, diffuse = self._chip_charge(start_s, exposure_s)
+            charge = camera.expose_chip(light, diffuse, exposure_s, rng, ccd)
+        else:
+            expected = self.expected_charge(start_s, exposure_s)
+            charge = camera.expose_line(expected, exposure_s, rng, ccd)
+        return camera.read_out(charge, rng, setting=setting, ccd=ccd)
+
+    def saturation_level(self, setting: camera.ReadOut) -> int:
+        """Give the count from which on a pixel is saturated.
+
+        Parameters
+        ----------
+        setting
+            How the chip is read out.
+        """
+        return camera.saturation_level(setting, self.sample.ccd)
 
     def expected_charge(self, start_s: float, exposure_s: float) -> FloatArray:
-        """Integrate light and dark current over an exposure.
+        """Integrate light, room light and dark current over an exposure.
 
         Parameters
         ----------
@@ -322,16 +360,33 @@ class World(Axes):
         :
             Expected electrons; shape ``(1024,)``.
         """
-        end_s = start_s + exposure_s
-        self.cryostat.advance(end_s)
         charge = np.zeros(detection.PIXELS)
+        for rate, diffuse, duration in self._rates(start_s, start_s + exposure_s):
+            charge += (rate + diffuse) * duration
+        return charge
+
+    def _chip_charge(
+        self, start_s: float, exposure_s: float
+    ) -> tuple[FloatArray, float]:
+        """Integrate what comes through the fibre, and what falls on all rows alike."""
+        light, evenly = np.zeros(detection.PIXELS), 0.0
+        for rate, diffuse, duration in self._rates(start_s, start_s + exposure_s):
+            light += rate * duration
+            evenly += diffuse * duration
+        return light, evenly
+
+    def _rates(
+        self, start_s: float, end_s: float
+    ) -> Iterator[tuple[FloatArray, float, float]]:
+        """Give light and diffuse charge of a column, in e-/s, and for how long."""
+        self.cryostat.advance(end_s)
         steps = {**self._beam_steps(), **self._path_steps()}
         for a, b in self._parts(start_s, end_s, steps):
-            dark = detection.dark_rate(
-                self.ccd_temperature_c.at((a + b) / 2), self.sample.ccd
-            )
-            charge += (self.expected_rate(self._mean_state(a, b)) + dark) * (b - a)
-        return charge
+            state = self._mean_state(a, b)
+            chip_c = self.ccd_temperature_c.at((a + b) / 2)
+            diffuse = camera.dark_rate(chip_c, self.sample.ccd)
+            diffuse += state.stray_light / detection.PIXELS
+            yield self.expected_rate(state), diffuse, b - a
 
     def arrivals(
         self, start_s: float, end_s: float, steps: dict[History, float]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ioc_sim import motion
+from ioc_sim.camera import FULL_LINE
 from ioc_sim.clock import ManualClock
 from ioc_sim.world import World
 
@@ -97,7 +98,7 @@ def test_the_pixels_and_the_camera_describe_themselves(bench):
     assert (nm[0], nm[-1]) == pytest.approx((509.77, 552.23), abs=0.01)
     assert world.resolution_nm(0.0) == pytest.approx(0.159)
     assert world.gain_e_per_adu(4.0) == 2.5
-    assert world.full_well_e == 655000.0
+    assert world.full_well_e(FULL_LINE) == 655000.0
     assert world.maximum_power(526.0, 0.9) == pytest.approx(40.0)
 
 

@@ -322,7 +322,7 @@ def test_the_noise_goes_on_when_the_counter_is_reset(pvs, put):
 
     first, second = asyncio.run(acquire_twice())
 
-    assert pvs["T:CCD:image1:ArrayCounter_RBV"].value == 1
+    assert pvs["T:CCD:cam1:ArrayCounter_RBV"].value == 1
     assert pvs["T:CCD:image1:UniqueId_RBV"].value == 2
     assert not np.array_equal(first, second)
 
@@ -350,7 +350,7 @@ def test_a_failed_acquisition_shows_it_and_the_next_one_works(
     acquire, state = pvs["T:CCD:cam1:Acquire"], pvs["T:CCD:cam1:DetectorState_RBV"]
     asyncio.run(put(pvs["T:CCD:cam1:AcquireTime"], 0))
     with monkeypatch.context() as patch:
-        patch.setattr(bench.world, "frame", broken)
+        patch.setattr(bench.world, "read_out", broken)
         with pytest.raises(BrokenError):
             asyncio.run(put(acquire, "Acquire"))
 
@@ -402,7 +402,10 @@ def test_the_chip_follows_its_set_point(bench, pvs, put):
         cooling.cancel()
         return heard
 
-    assert asyncio.run(warm_up()) == ("Not Reached", "Stabilized")
+    assert asyncio.run(warm_up()) == (
+        "Not reached setpoint",
+        "Stabilized at set point",
+    )
     assert pvs["T:CCD:cam1:TemperatureActual"].value == -60
 
 

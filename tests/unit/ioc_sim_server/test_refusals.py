@@ -113,7 +113,7 @@ def test_a_number_is_taken_from_its_text(pvs, put):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("T:CCD:cam1:AndorReadOutMode", "Image", "only Full Vertical Binning"),
+        ("T:CCD:cam1:TriggerMode", "External", "only Internal is possible"),
         ("T:ANALYSER:HWP.HLM", -360, "expected more than the low limit"),
         ("T:ANALYSER:HWP.LLM", 360, "expected less than the high limit"),
     ],
