@@ -96,7 +96,8 @@ class Binning:
 
 
 def _frequencies(period_ps: float, points: int) -> FloatArray:
-    return 2 * np.pi / period_ps * np.arange(points // 2 + 1)
+    harmonic = np.arange(points // 2 + 1, dtype=np.float64)
+    return np.asarray(harmonic * (2 * np.pi / period_ps), dtype=np.float64)
 
 
 def arrival_rate(
@@ -201,10 +202,11 @@ def alive(rate: FloatArray, period_ps: float, dead_ps: float) -> FloatArray:
 def _window(period_ps: float, dead_ps: float, points: int) -> ComplexArray:
     """Give the transform of the dead time, in s."""
     omega = _frequencies(period_ps, points)
-    window = np.empty(omega.shape, dtype=complex)
+    window: ComplexArray = np.empty(omega.shape, dtype=np.complex128)
     window[0] = dead_ps
     window[1:] = (1 - np.exp(-1j * omega[1:] * dead_ps)) / (1j * omega[1:])
-    return window / PS_PER_S
+    window /= PS_PER_S
+    return window
 
 
 def detected(
@@ -218,9 +220,7 @@ def detected(
     return rate * alive(rate, period_ps, tcspc.dead_time * PS_PER_NS)
 
 
-def expected_counts(
-    rate: FloatArray, period_ps: float, binning: Binning
-) -> FloatArray:
+def expected_counts(rate: FloatArray, period_ps: float, binning: Binning) -> FloatArray:
     r"""Give the counts per second of each bin that the start-stop times reach.
 
     The integral of the rate is known in closed form from its series, and between its

@@ -14,9 +14,7 @@ FloatArray = npt.NDArray[np.float64]
 PS_PER_NS = 1e3
 
 
-def response(
-    omega: FloatArray, tcspc: Tcspc, *, walk_ps: float = 0.0
-) -> ComplexArray:
+def response(omega: FloatArray, tcspc: Tcspc, *, walk_ps: float = 0.0) -> ComplexArray:
     r"""Fourier transform of the instrument response, a density of unit area.
 
     .. math::
@@ -48,4 +46,5 @@ def response(
     shape = 1 - tail - bump + tail / (1 + 1j * omega * tcspc.irf_tail_time)
     shape = shape + bump * np.exp(-1j * omega * tcspc.irf_bump_delay * PS_PER_NS)
     delay = tcspc.zero_delay * PS_PER_NS + walk_ps
-    return shape * np.exp(-((omega * sigma) ** 2) / 2 - 1j * omega * delay)
+    blur = np.exp(-((omega * sigma) ** 2) / 2 - 1j * omega * delay)
+    return np.asarray(shape * blur, dtype=np.complex128)

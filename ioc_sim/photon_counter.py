@@ -18,10 +18,7 @@ __all__ = ["GATE_S", "PhotonCounter", "Settings", "Slice"]
 IntArray = npt.NDArray[np.int64]
 
 GATE_S = 0.1
-"""Gate of the rate meters and of the over-range trip, s; PicoQuant PHLib, GetCountRate."""
-
-RAMP_V_PER_S = 500.0
-"""Speed of the high-voltage supply, V/s; typical."""
+"""Gate of the rate meters and of the over-range trip, s; PicoQuant PHLib."""
 
 NEAR = 0.9
 """Share of the trip rate below which no noise of the light reaches it: its drift and
@@ -67,44 +64,17 @@ class PhotonCounter:
     """
 
     def __init__(self, world: World) -> None:
+        self.bins = world.sample.tcspc.bins
+        """Bins of the histogram."""
+        self.seed = world.seed
+        """Seed of all noise."""
         self.high_voltage = History(world.sample.tcspc.pmt_voltage)
-        """Voltage of the photomultiplier, V."""
+        """Voltage of the photomultiplier, V; `advance` to now before a command."""
         self.tripped = False
         """Whether the high voltage went off because of too much light."""
         self._world = world
         self._tcspc = world.sample.tcspc
         self._checked_gates = math.floor(world.now() / GATE_S)
-        self._latest_command_s = 0.0
-
-    def set_high_voltage(self, time_s: float, volts: float) -> float:
-        """Start a ramp of the high voltage.
-
-        Parameters
-        ----------
-        time_s
-            Now, in simulated seconds.
-        volts
-            Where to.
-
-        Returns
-        -------
-        :
-            When it is there, in simulated seconds.
-        """
-        self.advance(time_s)
-        self._latest_command_s = time_s
-        return self.high_voltage.move(time_s, volts, RAMP_V_PER_S)
-
-    def reset(self, time_s: float) -> None:
-        """Forget the trip; the high voltage stays off until it is asked for.
-
-        Parameters
-        ----------
-        time_s
-            Now, in simulated seconds.
-        """
-        self.advance(time_s)
-        self.tripped = False
 
     def advance(self, time_s: float) -> None:
         """Let the protection look at all gates that have ended.
@@ -129,9 +99,7 @@ class PhotonCounter:
         first = math.floor(start_s / GATE_S)
         for gate in range(first, min(math.ceil(end_s / GATE_S), self._checked_gates)):
             if self._mean_cathode_rate(gate) > limit:
-                when = max((gate + 1) * GATE_S, self._latest_command_s)
-                self._latest_command_s = when
-                self.high_voltage.record(when, 0.0)
+                self.high_voltage.record((gate + 1) * GATE_S, 0.0)
                 self.tripped = True
                 return True
         return False
