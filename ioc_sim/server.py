@@ -22,13 +22,24 @@ from ioc_sim.latency import PromptContext
 from ioc_sim.objective import Objective
 from ioc_sim.power_control import PowerControl
 from ioc_sim.repeater import open_repeater
+from ioc_sim.search import search
 from ioc_sim.sim import Simulation
 from ioc_sim.spectrometer import Spectrometer
+from ioc_sim.subscriber import Address
+from ioc_sim.tcspc import Tcspc
 from ioc_sim.tunable_filter import TunableFilter
+from ioc_sim.upstream import Follower
 from ioc_sim.wire_faults import MOMENTARY, WireFaults
 from ioc_sim.world import World
 
-__all__ = ["LOOPBACK", "Bench", "ServerSettings", "group_names", "serve"]
+__all__ = [
+    "LOOPBACK",
+    "Bench",
+    "ServedElsewhereError",
+    "ServerSettings",
+    "group_names",
+    "serve",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +62,7 @@ GROUPS: dict[str, type[BenchGroup]] = {
     "OBJ:": Objective,
     "SPEC:": Spectrometer,
     "CCD:": Ccd,
+    "TCSPC:": Tcspc,
     "IOC:": Identity,
 }
 
@@ -63,6 +75,23 @@ def _port(*names: str, default: int) -> int:
                 raise ValueError(msg)
             return int(text)
     return default
+
+
+def _addresses() -> tuple[Address, ...]:
+    """Read the address list of Channel Access clients; this computer by default."""
+    port = _port("EPICS_CA_SERVER_PORT", default=SERVER_PORT)
+    text = os.environ.get("EPICS_CA_ADDR_LIST", "").replace(",", " ") or LOOPBACK
+    found = []
+    for entry in text.split():
+        host, _, at = entry.partition(":")
+        if at and not (at.isdecimal() and 0 < int(at) <= LAST_PORT):
+            msg = (
+                f"EPICS_CA_ADDR_LIST has {entry!r}; expected addresses with or without "
+                "a port, for example 127.0.0.1:5066"
+            )
+            raise ValueError(msg)
+        found.append((host, int(at) if at else port))
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +113,15 @@ class ServerSettings:
     )
     """UDP port for beacons."""
 
+    addresses: tuple[Address, ...] = field(default_factory=lambda: _addresses())
+    """Where clients look for the bench: this server and others of it."""
+
+    @property
+    def others(self) -> list[Address]:
+        """Where other processes of the bench may serve."""
+        own = {(interface, self.port) for interface in self.interfaces}
+        return [address for address in self.addresses if address not in own]
+
     @property
     def loopback(self) -> bool:
         """Whether only this computer can reach the server."""
@@ -95,6 +133,16 @@ def group_names() -> dict[str, str]:
     names = {cls.__module__.rpartition(".")[2]: at for at, cls in GROUPS.items()}
     names["ioc"] = names.pop("identity")
     return {**names, SIM: SIM_PREFIX}
+
+
+class ServedElsewhereError(Exception):
+    """The PVs to serve are served already."""
+
+    def __init__(self, name: str, host: str, port: int) -> None:
+        super().__init__(
+            f"{name} is served at {host}:{port} already, perhaps by another IOC of "
+            "this bench: stop that one, or give another --prefix"
+        )
 
 
 class Bench:
@@ -213,8 +261,11 @@ async def serve(
     FaultError
         If there is no such fault, or it cannot have this value.
     PortTakenError
-        If another process serves on the port, or serves these PVs on another one.
+        If another process serves on the port.
+    ServedElsewhereError
+        If another server has these PVs.
     """
+    await _refuse_to_share(bench, settings)
     await bench.start(faults)
     _send_beacons_to(settings)
     context = PromptContext(bench.pvdb, list(settings.interfaces), settings.port)
@@ -231,6 +282,8 @@ async def serve(
             asyncio.create_task(stop.wait()),
             asyncio.create_task(bench.wire.restart.wait()),
         ]
+        if bench.absent and settings.others:
+            jobs.append(asyncio.create_task(_follow(bench, settings)))
         try:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
             for job in done:
@@ -244,6 +297,22 @@ async def serve(
                 with suppress(asyncio.CancelledError):
                     await job
     return bench.wire.restart.is_set() and not stop.is_set()
+
+
+async def _refuse_to_share(bench: Bench, settings: ServerSettings) -> None:
+    """Refuse to serve what another server serves already: clients would see both."""
+    names = [next(iter(group.pvdb)) for group in bench.groups]
+    found = await search(names, settings.addresses)
+    if found:
+        name, (host, port) = found[0]
+        raise ServedElsewhereError(name, host, port)
+
+
+async def _follow(bench: Bench, settings: ServerSettings) -> None:
+    """Follow the groups that other processes serve."""
+    names = group_names()
+    absent = {name: names[name] for name in bench.absent}
+    await Follower(bench.world, bench.prefix, absent, settings.others).run()
 
 
 def _send_beacons_to(settings: ServerSettings) -> None:
