@@ -19,19 +19,30 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
-from triplet_bluesky.devices.settable import Axis, Parameter
+from triplet_bluesky.devices.regulation import (
+    MAX_CORRECTIONS,
+    NoLightError,
+    OutOfReachError,
+    Regulator,
+    UnsettledError,
+)
+from triplet_bluesky.devices.settable import Axis, Choice, Parameter
 from triplet_bluesky.devices.shutter import Shutter
 from triplet_bluesky.errors import AcquireError, MoveError
 
-__all__ = ["DoseView", "PowerControl", "PowerMeter"]
+__all__ = ["DoseView", "MeterRange", "PowerControl", "PowerMeter"]
 
-REGULATION_TIME_S = 0.2
-"""Averaging time of the meter while the attenuator is being regulated; long against the
-0.4 % pulse-to-pulse jitter, short against the minutes of the drift."""
+TABLE_MARGIN = 0.05
+"""Share by which a dose may be above the stored ceiling and is still tried: the laser
+drifts by a percent, and the table has an error of its own."""
 
-MAX_CORRECTIONS = 6
-"""Corrections of the attenuator before a dose counts as not reachable; each one removes
-all but the calibration error of the attenuator, so two or three are normal."""
+
+class MeterRange(Axis):
+    """Full scale of the meter; the IOC takes the least one that is large enough."""
+
+    def agrees(self, value: float, readback: float) -> bool:
+        """Tell whether the range takes the power that was asked for."""
+        return value <= readback
 
 
 class PowerMeter(Device):
@@ -42,6 +53,10 @@ class PowerMeter(Device):
     power = Cpt(EpicsSignalRO, "Power_RBV", kind="normal")
     power_sigma = Cpt(EpicsSignalRO, "PowerSigma_RBV", kind="normal")
     overrange = Cpt(EpicsSignalRO, "Overrange_RBV", string=True, kind="normal")
+    timestamp = Cpt(EpicsSignalRO, "Timestamp_RBV", kind="normal")
+    """Middle of the last reading, in seconds since 1970."""
+    range = Cpt(MeterRange, "Range", tolerance=0.0, kind="normal")
+    auto_range = Cpt(Choice, "AutoRange", kind="config")
     wavelength = Cpt(Parameter, "Wavelength", tolerance=0.01, kind="normal")
     averaging_time = Cpt(Parameter, "AveragingTime", tolerance=1e-6, kind="normal")
 
@@ -49,8 +64,14 @@ class PowerMeter(Device):
         super().__init__(prefix, **kwargs)
         self._free = threading.Lock()
 
-    def average(self) -> tuple[float, float]:
+    def average(self, ranging: Halt | None = None) -> tuple[float, float]:
         """Average the pick-off power over the averaging time; blocks.
+
+        Parameters
+        ----------
+        ranging
+            The stop of an operation that may read again in a higher range; without it
+            a reading beyond the range is an error, for it was of its own time.
 
         Returns
         -------
@@ -60,8 +81,29 @@ class PowerMeter(Device):
         Raises
         ------
         AcquireError
-            If the meter does not finish, refuses, or is over its range.
+            If the meter does not finish, refuses, is over its range or reads no number.
+        MoveError
+            If the meter does not take a higher range.
         """
+        self._read()
+        while read_fresh(self.overrange) != "No":
+            full_uw, (_, highest_uw) = float(self.range.position), self.range.limits
+            if ranging is None or full_uw >= highest_uw:
+                msg = (
+                    f"{label(self)}: over range at {full_uw:g} uW; attenuate more or "
+                    "set a higher range"
+                )
+                raise AcquireError(msg)
+            self.range.go(min(2 * full_uw, highest_uw), ranging)
+            self._read()
+        power_uw = float(read_fresh(self.power))
+        sigma_uw = float(read_fresh(self.power_sigma))
+        if not (math.isfinite(power_uw) and math.isfinite(sigma_uw)):
+            msg = f"{label(self)}: the meter reads {power_uw} +- {sigma_uw} uW"
+            raise AcquireError(msg)
+        return power_uw, sigma_uw
+
+    def _read(self) -> None:
         timeout = float(read_fresh(self.averaging_time.readback)) + 10.0
         with self._free:
             before = int(read_fresh(self.counter))
@@ -70,10 +112,6 @@ class PowerMeter(Device):
         if not new:
             msg = f"{label(self)}: the meter took no new reading; the old one is void"
             raise AcquireError(msg)
-        if read_fresh(self.overrange) != "No":
-            msg = f"{label(self)}: over range; attenuate more or change its range"
-            raise AcquireError(msg)
-        return float(read_fresh(self.power)), float(read_fresh(self.power_sigma))
 
 
 class DoseView(View):
@@ -188,6 +226,17 @@ class PowerControl(Device):
     )
     calibration_ratio = Cpt(EpicsSignalRO, "Calibration:Ratio_RBV", kind="omitted")
     calibration_sigma = Cpt(EpicsSignalRO, "Calibration:RatioSigma_RBV", kind="config")
+    calibration_max_power = Cpt(
+        EpicsSignalRO, "Calibration:MaxPower_RBV", kind="omitted"
+    )
+    calibration_bandwidth = Cpt(
+        EpicsSignalRO, "Calibration:Bandwidth_RBV", kind="config"
+    )
+    max_power = Cpt(EpicsSignalRO, "MaxPower_RBV", kind="normal")
+    """Most power at the sample at this wavelength, by the stored table, in uW."""
+    expected_power = Cpt(EpicsSignalRO, "ExpectedPower_RBV", kind="omitted")
+    power_cap = Cpt(Parameter, "PowerCap", tolerance=1e-6, kind="config")
+    """Power at the sample that the operator allows at most; the IOC enforces it."""
     last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
 
     repetition_rate = Cpt(Derived, units="MHz", kind="config")
@@ -240,26 +289,23 @@ class PowerControl(Device):
             )
         )
 
-    def measure(self, halt: Halt) -> tuple[float, float]:
+    def measure(self, halt: Halt, *, ranging: bool = False) -> tuple[float, float]:
         """Measure the power that the shutter lets through when open; blocks.
 
         Parameters
         ----------
         halt
             The stop of the operation that this is a part of.
+        ranging
+            Whether to read again in a higher range where one is too low.
 
         Returns
         -------
         :
             Power at the sample and its statistical standard error, in uW.
         """
-        if self._pump is not None:
-            pump_nm = float(read_fresh(self._pump))
-            if not self.meter.wavelength.agrees(
-                pump_nm, self.meter.wavelength.position
-            ):
-                self.meter.wavelength.go(pump_nm, halt)
-        picked_off, sigma = self.meter.average()
+        self._follow_pump(halt)
+        picked_off, sigma = self.meter.average(halt if ranging else None)
         ratio = float(
             np.interp(
                 float(self.meter.wavelength.position),
@@ -268,6 +314,20 @@ class PowerControl(Device):
             )
         )
         return picked_off * ratio, sigma * ratio
+
+    def ceiling(self) -> tuple[float, str]:
+        """Give the most power at the sample at the present wavelength; blocks.
+
+        Returns
+        -------
+        :
+            The power, in uW, and what makes it the most.
+        """
+        stored_uw = float(read_fresh(self.max_power))
+        cap_uw = float(read_fresh(self.power_cap.readback))
+        if cap_uw < stored_uw:
+            return cap_uw, "the operator's cap"
+        return stored_uw, "by the stored table"
 
     def reach(self, view: DoseView, value: float, halt: Halt) -> None:
         """Regulate the attenuator until the meter confirms a dose; blocks.
@@ -284,44 +344,52 @@ class PowerControl(Device):
         Raises
         ------
         MoveError
-            If there is no light, the dose is out of reach, or it does not settle.
+            If the dose is above the ceiling (nothing has moved then), there is no
+            light, the dose is out of reach, or it does not settle.
         """
-        tolerance = float(self.tolerance.get()) / 2
-        self.meter.averaging_time.go(REGULATION_TIME_S, halt)
-        lowest, highest = self.attenuator.limits
-        power_uw = math.nan
-        for _ in range(MAX_CORRECTIONS):
-            power_uw, sigma_uw = self.measure(halt)
-            wanted_uw = value / self.per_microwatt(view)
-            density = float(self.attenuator.position)
-            if power_uw <= 3 * sigma_uw and density <= lowest:
-                msg = (
-                    f"{label(self)}: no light on the pick-off meter; "
-                    "is the laser's emission on and its level above zero?"
-                )
-                raise MoveError(msg)
-            if abs(power_uw / wanted_uw - 1) <= tolerance:
-                self.wanted.put(wanted_uw)
-                self._record(power_uw, sigma_uw)
-                return
-            wanted_density = lowest
-            if power_uw > 3 * sigma_uw:
-                wanted_density = density + math.log10(power_uw / wanted_uw)
-            if wanted_density < lowest and density <= lowest:
-                ceiling = power_uw * self.per_microwatt(view)
-                msg = (
-                    f"{label(view)}: asked for {value:.4g} {view.egu}, the most at "
-                    f"{self.meter.wavelength.position:.2f} nm is {ceiling:.4g} "
-                    f"{view.egu} (attenuator open)"
-                )
-                raise MoveError(msg)
-            self.attenuator.go(min(max(wanted_density, lowest), highest), halt)
-        msg = (
-            f"{label(view)}: asked for {value:.4g} {view.egu}, reached "
-            f"{power_uw * self.per_microwatt(view):.4g} after {MAX_CORRECTIONS} "
-            "corrections; is the laser stable?"
+        self._follow_pump(halt)
+        scale = self.per_microwatt(view)
+        wanted_uw = value / scale
+        asked = f"{label(view)}: asked for {value:.4g} {view.egu}"
+        at = f"at {self.meter.wavelength.position:.2f} nm"
+        ceiling_uw, why = self.ceiling()
+        capped = ceiling_uw < float(read_fresh(self.max_power))
+        if wanted_uw > ceiling_uw * (1 if capped else 1 + TABLE_MARGIN):
+            msg = (
+                f"{asked}, the most {at} is {ceiling_uw * scale:.4g} {view.egu} ({why})"
+            )
+            raise MoveError(msg)
+        regulator = Regulator(
+            measure=lambda average_s: self._average_over(average_s, halt),
+            attenuate=lambda density: self._attenuate(density, halt),
+            densities=self.attenuator.limits,
+            ceiling_uw=float(read_fresh(self.max_power)),
+            tolerance=float(self.tolerance.get()) / 2,
         )
-        raise MoveError(msg)
+        try:
+            achieved = regulator.reach(wanted_uw, float(self.attenuator.position))
+        except NoLightError as error:
+            msg = (
+                f"{label(self)}: no light on the pick-off meter; is the laser's "
+                "emission on, its level above zero, the filter's shutter open?"
+            )
+            raise MoveError(msg) from error
+        except OutOfReachError as error:
+            end = "most" if error.most else "least"
+            state = "open" if error.most else "closed"
+            msg = (
+                f"{asked}, the {end} {at} is {error.power_uw * scale:.4g} {view.egu} "
+                f"(attenuator {state})"
+            )
+            raise MoveError(msg) from error
+        except UnsettledError as error:
+            msg = (
+                f"{asked}, reached {error.power_uw * scale:.4g} after "
+                f"{MAX_CORRECTIONS} corrections; is the laser stable?"
+            )
+            raise MoveError(msg) from error
+        self.wanted.put(wanted_uw)
+        self._record(*achieved)
 
     def trigger(self) -> DeviceStatus:
         """Measure the dose while the detector exposes.
@@ -339,3 +407,23 @@ class PowerControl(Device):
             view.record(power_uw, sigma_uw)
         deviation = abs(power_uw / float(self.wanted.get()) - 1)
         self.in_tolerance.put(int(not deviation > float(self.tolerance.get())))
+
+    def _follow_pump(self, halt: Halt) -> None:
+        """Set the meter to the wavelength that the pump has."""
+        if self._pump is None:
+            return
+        pump_nm, axis = float(read_fresh(self._pump)), self.meter.wavelength
+        if not axis.agrees(pump_nm, axis.position):
+            axis.go(pump_nm, halt)
+
+    def _average_over(self, average_s: float, halt: Halt) -> tuple[float, float]:
+        """Measure over a time of its own."""
+        axis = self.meter.averaging_time
+        if not axis.agrees(average_s, axis.position):
+            axis.go(average_s, halt)
+        return self.measure(halt, ranging=True)
+
+    def _attenuate(self, density: float, halt: Halt) -> float:
+        """Go to an optical density and give where the attenuator is."""
+        self.attenuator.go(density, halt)
+        return float(self.attenuator.position)

@@ -8,8 +8,14 @@ from ophyd.status import DeviceStatus
 
 from triplet_bluesky import units
 from triplet_bluesky.devices.derived import PositionView, View
-from triplet_bluesky.devices.operation import label
-from triplet_bluesky.devices.settable import Axis
+from triplet_bluesky.devices.operation import (
+    Halt,
+    label,
+    put_and_complete,
+    read_fresh,
+    run_operation,
+)
+from triplet_bluesky.devices.settable import Axis, Choice, Parameter
 from triplet_bluesky.errors import MoveError
 
 __all__ = ["EnergyView", "TunableFilter"]
@@ -102,7 +108,37 @@ class TunableFilter(Device):
     )
     energy = Cpt(EnergyView, "", kind="normal", labels=("motors",))
     velocity = Cpt(EpicsSignal, "Velocity", kind="config")
+    backlash = Cpt(Parameter, "Backlash", tolerance=1e-6, kind="config")
+    """How far a move downwards goes too far, to end against the play of the gear."""
+    bandwidth_energy = Cpt(EpicsSignalRO, "BandwidthMeV_RBV", kind="normal")
+    throughput = Cpt(EpicsSignalRO, "Throughput_RBV", kind="normal")
+    shutter = Cpt(Choice, "Shutter", kind="config")
+    """Darkens everything behind the filter, also the power meter; normally open."""
     moving = Cpt(EpicsSignalRO, "Moving_RBV", string=True, kind="omitted")
     medium = Cpt(EpicsSignalRO, "Medium_RBV", string=True, kind="config")
     stop_motion = Cpt(EpicsSignal, "Stop", kind="omitted")
+    start_homing = Cpt(EpicsSignal, "Home", kind="omitted")
     last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+
+    def home(self) -> DeviceStatus:
+        """Take the wavelength from the index mark anew; the filter ends there.
+
+        Returns
+        -------
+        :
+            Finished when the drive rests at the mark, its lowest wavelength.
+        """
+        return run_operation(self, self._home, Halt())
+
+    def _home(self) -> None:
+        axis = self.wavelength
+        put_and_complete(self.start_homing, 1, axis.timeout)
+        mark, _ = axis.limits
+        position = float(read_fresh(axis.readback))
+        if not axis.agrees(mark, position):
+            said = read_fresh(self.last_error)
+            msg = (
+                f"{label(axis)}: homed to {position} nm, its mark is at {mark:g} nm; "
+                f"the IOC says: {said}"
+            )
+            raise MoveError(msg)
