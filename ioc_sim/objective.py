@@ -5,7 +5,7 @@ from typing import Any
 
 from caproto import SkipWrite
 
-from ioc_sim.base import Instrument, pass_time
+from ioc_sim.base import TICK, Instrument, pass_time
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.declare import choice, choice_rbv, number_rbv
 from ioc_sim.history import History
@@ -141,7 +141,8 @@ class Piezo(MotorRecord):
         """Lose the voltage: the piezo contracts to its rest length, without servo."""
         await self.switch("Off")
         end = self._history.move(self._world.now(), 0.0, self._settings.speed)
-        await pass_time(self._world, end, asyncio.Event())
+        while await pass_time(self._world, end, asyncio.Event(), TICK):
+            await self._report()
         await self._show_target(0.0)
         await self._report()
 
