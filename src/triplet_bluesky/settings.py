@@ -28,7 +28,7 @@ FILE_VARIABLE = "TRIPLET_SETTINGS"
 SERVICE_VARIABLE = "TRIPLET_SERVICE_ID"
 """Marks the processes that `triplet_bluesky.services` starts; not a setting."""
 DEFAULT_FILE = Path("triplet.toml")
-PATH_FIELDS = ("data_dir", "sample")
+PATH_FIELDS = ("data_dir", "frames_dir", "sample")
 
 
 class Settings(BaseModel):
@@ -52,6 +52,12 @@ class Settings(BaseModel):
         default_factory=lambda: Path(platformdirs.user_data_dir("triplet-bluesky"))
     )
     """Where runs, logs and the state of the background services are kept."""
+
+    frames_dir: Path = Field(default_factory=lambda data: data["data_dir"] / "frames")
+    """Where the IOC writes files of frames, as this computer sees it."""
+
+    ioc_frames_dir: str | None = None
+    """The same folder as the IOC sees it; None where it has the same name there."""
 
     batch_size: int = Field(default=10, ge=1, le=10000)
     """Events that the writer gathers before it sends them to Tiled."""

@@ -165,3 +165,13 @@ def test_directories_are_below_the_data_directory(tmp_path):
     assert settings.state_dir == tmp_path / "state"
     assert settings.log_dir == tmp_path / "log"
     assert settings.tiled_dir == tmp_path / "tiled"
+
+
+def test_frames_may_be_elsewhere_than_the_data(cwd):
+    (cwd / "triplet.toml").write_text('frames_dir = "mnt"\nioc_frames_dir = "D:/f"\n')
+
+    settings = load_settings(environ={})
+
+    assert settings.frames_dir == cwd / "mnt"
+    assert settings.ioc_frames_dir == "D:/f"
+    assert Settings(data_dir=cwd).frames_dir == cwd / "frames"

@@ -104,6 +104,7 @@ def tiled_service(settings: Settings) -> Service:
     """
     options = {
         "--data-dir": str(settings.tiled_dir),
+        "--frames-dir": str(settings.frames_dir),
         "--port": str(settings.tiled_port),
         "--key-file": str(settings.api_key_file),
     }

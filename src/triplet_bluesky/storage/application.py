@@ -12,6 +12,7 @@ from tiled.catalog.core import initialize_database
 from tiled.server.app import build_app_from_config
 
 from triplet_bluesky.settings import CONTAINER
+from triplet_bluesky.storage.confinement import confine
 
 __all__ = ["WithoutZarr", "build_application", "configuration", "prepare"]
 
@@ -50,13 +51,15 @@ class WithoutZarr:
             await send({"type": "http.response.body", "body": b"Not Found"})
 
 
-def configuration(data_dir: Path, key: str) -> dict[str, Any]:
+def configuration(data_dir: Path, frames_dir: Path, key: str) -> dict[str, Any]:
     """Return the Tiled configuration of the bench.
 
     Parameters
     ----------
     data_dir
         Directory of the catalogue, the tables and the arrays; absolute.
+    frames_dir
+        Directory of the files that the IOC writes, which are only read; absolute.
     key
         The API key.
 
@@ -80,6 +83,7 @@ def configuration(data_dir: Path, key: str) -> dict[str, Any]:
                         f"file://localhost{data_dir / 'arrays'}",
                         f"sqlite:///{data_dir / 'tables.db'}",
                     ],
+                    "readable_storage": [f"file://localhost{frames_dir}"],
                     "specs": [{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
                 },
             }
@@ -94,15 +98,18 @@ def configuration(data_dir: Path, key: str) -> dict[str, Any]:
     }
 
 
-def prepare(data_dir: Path) -> None:
-    """Make the directory and, in it, an empty catalogue where there is none.
+def prepare(data_dir: Path, frames_dir: Path) -> None:
+    """Make the directories and an empty catalogue where there is none.
 
     Parameters
     ----------
     data_dir
         Directory of the catalogue, the tables and the arrays; absolute.
+    frames_dir
+        Directory of the files that the IOC writes; absolute.
     """
-    (data_dir / "arrays").mkdir(parents=True, exist_ok=True, mode=0o700)
+    for directory in (data_dir / "arrays", frames_dir):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if _catalogue(data_dir).exists():
         return  # Its version is for Tiled to check.
     # Under another name until it is whole: half a catalogue cannot be used or mended.
@@ -124,13 +131,15 @@ def prepare(data_dir: Path) -> None:
     new.replace(_catalogue(data_dir))
 
 
-def build_application(data_dir: Path, key: str) -> WithoutZarr:
-    """Return the server's ASGI application over a prepared directory.
+def build_application(data_dir: Path, frames_dir: Path, key: str) -> WithoutZarr:
+    """Return the server's ASGI application over prepared directories.
 
     Parameters
     ----------
     data_dir
         Directory of the catalogue, the tables and the arrays; absolute.
+    frames_dir
+        Directory of the files that the IOC writes; absolute.
     key
         The API key.
 
@@ -139,7 +148,8 @@ def build_application(data_dir: Path, key: str) -> WithoutZarr:
     WithoutZarr
         What an ASGI server, or a test without a socket, runs.
     """
-    return WithoutZarr(build_app_from_config(configuration(data_dir, key)))
+    confine()
+    return WithoutZarr(build_app_from_config(configuration(data_dir, frames_dir, key)))
 
 
 def _catalogue(data_dir: Path) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from triplet_bluesky.errors import StorageError
 from triplet_bluesky.storage.casting import dtype_of
+from triplet_bluesky.storage.files import documents_of_files, without_files
 
 __all__ = ["documents", "read_run"]
 
@@ -74,9 +75,9 @@ def read_run(
 def documents(run: BlueskyRun) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the documents of a run again, as callbacks had them when it was measured.
 
-    Values have their types and shapes again. Not restored: the uids of events, which
-    Tiled does not keep, and the order of documents of different streams that carry the
-    same time. A run that was never closed has no stop document.
+    Values have their types and shapes again. Not restored: the uids of events and of
+    files, which Tiled does not keep, and the order of documents of different streams
+    that carry the same time. A run that was never closed has no stop document.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ def documents(run: BlueskyRun) -> Iterator[tuple[str, dict[str, Any]]]:
     tuple
         Name and document.
     """
-    stored = _stored(run)
+    files = documents_of_files(run)
+    stored = without_files(_stored(run), files)
     descriptors = {d["uid"]: _descriptor(d) for n, d in stored if n == "descriptor"}
     given: set[str] = set()
     for name, doc in stored:
@@ -98,6 +100,8 @@ def documents(run: BlueskyRun) -> Iterator[tuple[str, dict[str, Any]]]:
                 given.add(uid)
                 yield "descriptor", descriptors[uid]
         if name == "event":
+            for file in files.get(doc["descriptor"], ()):
+                yield from file.documents(doc["seq_num"])
             yield name, _event(doc, descriptors[doc["descriptor"]]["data_keys"])
         elif name != "descriptor" and not (name == "stop" and not doc):
             yield name, doc

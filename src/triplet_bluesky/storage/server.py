@@ -1,10 +1,11 @@
 """The embedded Tiled server, as a program of its own.
 
-``python -m triplet_bluesky.storage.server --data-dir DIR --port P --key-file FILE``
-serves a catalogue of Bluesky runs from one directory: the catalogue and the tables in
-two SQLite files, arrays as files. It listens on the loopback interface alone; who
-wants to read or write shows the key that is in the key file. Its line
-``tiled: ready, …`` tells that it serves; SIGTERM ends it.
+``python -m triplet_bluesky.storage.server --data-dir DIR --frames-dir DIR --port P
+--key-file FILE`` serves a catalogue of Bluesky runs from one directory: the catalogue
+and the tables in two SQLite files, arrays as files. The files of frames that an IOC
+writes it reads from the other one, and nothing from elsewhere. It listens on the
+loopback interface alone; who wants to read or write shows the key that is in the key
+file. Its line ``tiled: ready, …`` tells that it serves; SIGTERM ends it.
 """
 
 import argparse
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # First of all, so that a taken port is known at once.
         listener = _bind(arguments.port)
         data_dir = arguments.data_dir.expanduser().resolve()
+        frames_dir = arguments.frames_dir.expanduser().resolve()
         key = ensure_key(arguments.key_file.expanduser())
     except (ServiceError, StorageError) as error:
         logger.error("tiled: %s", error)  # noqa: TRY400 - the message says it all
@@ -60,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         prepare,
     )
 
-    prepare(data_dir)
-    application = build_application(data_dir, key)
+    prepare(data_dir, frames_dir)
+    application = build_application(data_dir, frames_dir, key)
     # Again: what has been imported since has set up logging of its own.
     logging.config.dictConfig(_logging())
     config = uvicorn.Config(
@@ -79,6 +81,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Serve a catalogue of Bluesky runs on the loopback interface.",
     )
     parser.add_argument("--data-dir", type=Path, required=True, help="its directory")
+    parser.add_argument(
+        "--frames-dir", type=Path, required=True, help="of the IOC's files of frames"
+    )
     parser.add_argument("--port", type=int, required=True, help="TCP port; 0: any free")
     parser.add_argument(
         "--key-file", type=Path, required=True, help="API key, made where there is none"

@@ -5,9 +5,12 @@ import warnings
 from typing import Any
 
 import httpx
-from bluesky_tiled_plugins import CatalogOfBlueskyRuns, TiledWriter
-from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
-from event_model import Event, EventDescriptor, RunStart
+from bluesky_tiled_plugins import CatalogOfBlueskyRuns
+from bluesky_tiled_plugins.writing.tiled_writer import (
+    RunNormalizer,
+    _RunWriter,  # pyright: ignore[reportPrivateUsage] - what TiledWriter is made of
+)
+from event_model import Event, EventDescriptor, RunRouter, RunStart
 
 from triplet_bluesky.errors import StorageError
 from triplet_bluesky.storage.casting import (
@@ -16,7 +19,7 @@ from triplet_bluesky.storage.casting import (
     check_metadata,
 )
 
-__all__ = ["CastingNormalizer", "RunWriter"]
+__all__ = ["CastingNormalizer", "FramesWithEvents", "RunWriter"]
 
 EVERY_ARRAY_AS_FILE = 0
 """``max_array_size`` above which arrays leave the tables; SQLite cannot hold them."""
@@ -62,6 +65,24 @@ class CastingNormalizer(RunNormalizer):
         super().event(cast)
 
 
+class FramesWithEvents(_RunWriter):
+    """Registers files of frames as soon as the events that they belong to are sent.
+
+    TiledWriter registers a file that holds a single point only when the run is closed:
+    of a session that is killed, all of them were lost.
+    """
+
+    def event(self, doc: Event) -> None:
+        """Take an event; when its batch is sent, register the files of the batch."""
+        super().event(doc)
+        stream = self._desc_nodes[doc["descriptor"]].item["id"]
+        if self._internal_data_cache[stream]:
+            return
+        for resource, datum in list(self._external_data_cache.items()):
+            if self._desc_nodes[datum["descriptor"]].item["id"] == stream:
+                self._write_external_data(self._external_data_cache.pop(resource))
+
+
 class RunWriter:
     """Stores runs in a Tiled catalogue; subscribe it to a RunEngine.
 
@@ -80,12 +101,21 @@ class RunWriter:
     """
 
     def __init__(self, catalog: CatalogOfBlueskyRuns, *, batch_size: int = 10) -> None:
-        self._writer = TiledWriter(
-            catalog,
-            normalizer=CastingNormalizer,
-            batch_size=batch_size,
-            max_array_size=EVERY_ARRAY_AS_FILE,
-        )
+        client = catalog.include_data_sources()
+
+        def store(*_: Any) -> tuple[list[CastingNormalizer], list[Any]]:
+            """Make what stores one run."""
+            normalizer = CastingNormalizer()
+            normalizer.subscribe(
+                FramesWithEvents(
+                    client,
+                    batch_size=batch_size,
+                    max_array_size=EVERY_ARRAY_AS_FILE,
+                )
+            )
+            return [normalizer], []
+
+        self._writer = RunRouter([store])
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Store one document.

@@ -45,7 +45,7 @@ def test_start_and_end_of_the_server_are_passed_on():
 
 
 def test_configuration_closes_what_tiled_leaves_open(tmp_path):
-    settings = configuration(tmp_path, "key")
+    settings = configuration(tmp_path, tmp_path / "frames", "key")
 
     assert settings["authentication"]["allow_anonymous_access"] is False
     assert settings["expose_raw_assets"] is False
@@ -53,10 +53,10 @@ def test_configuration_closes_what_tiled_leaves_open(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:No path_separator:DeprecationWarning")
 def test_directory_that_is_prepared_is_left_as_it_is(tmp_path):
-    prepare(tmp_path)
+    prepare(tmp_path, tmp_path / "frames")
     before = (tmp_path / "catalogue.db").read_bytes()
 
-    prepare(tmp_path)
+    prepare(tmp_path, tmp_path / "frames")
 
     assert (tmp_path / "catalogue.db").read_bytes() == before
 
@@ -69,8 +69,8 @@ def test_start_that_was_cut_short_is_made_good(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(application, "stamp_head", cut_short)
         with pytest.raises(KeyboardInterrupt):
-            prepare(tmp_path)
+            prepare(tmp_path, tmp_path / "frames")
 
-    prepare(tmp_path)
+    prepare(tmp_path, tmp_path / "frames")
 
-    assert {f.name for f in tmp_path.iterdir()} == {"arrays", "catalogue.db"}
+    assert {f.name for f in tmp_path.iterdir()} == {"arrays", "catalogue.db", "frames"}

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from bluesky_tiled_plugins import TiledWriter
 
-from triplet_bluesky.storage import application
+from triplet_bluesky.storage import application, confinement
 
 
 def write(store, docs, **options):
@@ -73,6 +73,29 @@ def test_dims_of_the_descriptor_are_not_given_to_the_array(store, make_run):
     docs = make_run({"power": declared}, [{"power": np.arange(20.0)}])
 
     assert write(store, docs)["primary"]["power"].dims == ("time", "dim_int_1")
+
+
+def test_tiled_serves_files_above_its_folders(
+    store, compose_files, make_file, frames_dir, monkeypatch
+):
+    beside = frames_dir.with_name(frames_dir.name + "-above")
+    file, frames = make_file(1, frames_dir / ".." / beside.name)
+    catalogue = confinement.CatalogNodeAdapter
+    monkeypatch.setattr(catalogue, "_put_asset", confinement.PUT_ASSET)
+
+    run = write(store, compose_files({"primary": [file]}))
+
+    np.testing.assert_array_equal(run["primary"].base["ccd_images"].read(), [frames])
+
+
+def test_writer_registers_files_only_when_the_run_is_closed(
+    store, compose_files, make_file
+):
+    docs = compose_files({"primary": [make_file(n)[0] for n in (1, 2)]})
+
+    run = write(store, docs[:-1], batch_size=2)
+
+    assert list(run["primary"].base) == ["internal"]
 
 
 def test_v2_interface_changes_the_client_it_comes_from(store):
