@@ -2,23 +2,38 @@
 
 import asyncio
 import logging
+import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ioc_sim.clock import Clock
+from ioc_sim.faults import describe_faults, parse_faults
 from ioc_sim.latency import PortTakenError
 from ioc_sim.log import LogLevel, set_up_logging
 from ioc_sim.pv_table import describe_pvs
 from ioc_sim.sample import SampleError, load_sample
-from ioc_sim.server import LOOPBACK, Bench, ServerSettings, serve
+from ioc_sim.server import (
+    LOOPBACK,
+    Bench,
+    ServedElsewhereError,
+    ServerSettings,
+    group_names,
+    serve,
+)
 from ioc_sim.world import World
 
 __all__ = ["main"]
 
 logger = logging.getLogger(__name__)
+
+GROUP_NAMES = tuple(group_names())
+
+REFUSALS = (SampleError, PortTakenError, ServedElsewhereError, OSError, ValueError)
+"""What the command says in a line, and ends."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -56,6 +71,34 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
     truth: Annotated[
         bool, typer.Option("--truth", help="Serve the SIM: group: what is behind it.")
     ] = False,
+    serve_only: Annotated[
+        str | None,
+        typer.Option(
+            "--serve",
+            metavar="GROUPS",
+            help=f"Groups to serve, with commas between them: {', '.join(GROUP_NAMES)}."
+            " Follows the others over Channel Access. All by default.",
+        ),
+    ] = None,
+    epoch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Instant of simulated time zero, for example 2026-01-31T09:00:00Z; the"
+            " same for all processes of a bench. Now by default.",
+        ),
+    ] = None,
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="FAULTS",
+            help="What is broken from the start, for example"
+            " filter_slip=0.3,shutter_stuck=Closed.",
+        ),
+    ] = "",
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Print all faults as a table and end.")
+    ] = False,
     list_pvs: Annotated[
         bool, typer.Option("--list-pvs", help="Print all PVs as a table and end.")
     ] = False,
@@ -70,28 +113,61 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
 ) -> None:
     """Simulate the triplet-exciton bench behind EPICS Channel Access PVs.
 
-    Serves all instruments from one process: laser, tunable filter, power control,
-    cryostat, analyser, spectrometer and CCD share one light path. The port is
-    EPICS_CA_SERVER_PORT, or 5064. Prints one line when clients can connect, closes the
-    shutter and ends on Ctrl-C or SIGTERM.
+    Serves all instruments from one process, over one light path; with --serve some of
+    them, beside other processes. The port is EPICS_CAS_SERVER_PORT, else
+    EPICS_CA_SERVER_PORT, else 5064. Prints one line when clients can connect, closes
+    the shutter and ends on Ctrl-C or SIGTERM.
     """
     set_up_logging(log_level)
+    if list_faults:
+        typer.echo(describe_faults(), nl=False)
+        return
     try:
-        world = World(load_sample(sample), seed=seed, clock=Clock(time_factor))
+        clock = Clock(time_factor, epoch=_instant(epoch))
+        world = World(load_sample(sample), seed=seed, clock=clock)
         settings = _settings(interfaces)
-        bench = Bench(prefix, world, truth=truth)
+        groups = None if serve_only is None else _words(serve_only)
+        bench = Bench(prefix, world, truth=truth, serve=groups)
         if list_pvs:
             typer.echo(describe_pvs(bench.groups), nl=False)
             return
-        asyncio.run(serve(bench, settings, lambda: _say_ready(bench, settings)))
-    except (SampleError, PortTakenError, OSError, ValueError) as error:
+        broken = parse_faults(faults)
+        serving = serve(bench, settings, lambda: _say_ready(bench, settings), broken)
+        restart = asyncio.run(serving)
+    except REFUSALS as error:
         typer.echo(f"ioc_sim: {error}", err=True)
         raise typer.Exit(1) from error
+    if restart:
+        _start_anew(clock)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        msg = f"got the epoch {text!r}, expected a time such as 2026-01-31T09:00:00Z"
+        raise ValueError(msg) from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _start_anew(clock: Clock) -> None:
+    """Become a new process with the same arguments, on the same time axis."""
+    arguments = [sys.executable, *sys.orig_argv[1:]]
+    if not any(word.partition("=")[0] == "--epoch" for word in arguments):
+        arguments += ["--epoch", clock.epoch.isoformat()]
+    sys.stdout.flush()
+    os.execv(sys.executable, arguments)
 
 
 def _settings(interfaces: list[str] | None) -> ServerSettings:
-    given = [part for text in interfaces or [LOOPBACK] for part in text.split(",")]
-    settings = ServerSettings(interfaces=tuple(part.strip() for part in given if part))
+    given = [part for text in interfaces or [LOOPBACK] for part in _words(text)]
+    settings = ServerSettings(interfaces=tuple(given))
     if not settings.loopback:
         logger.warning(
             "serving on %s: whoever reaches this port can open the shutter",

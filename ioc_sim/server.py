@@ -113,7 +113,7 @@ class ServerSettings:
     )
     """UDP port for beacons."""
 
-    addresses: tuple[Address, ...] = field(default_factory=lambda: _addresses())
+    addresses: tuple[Address, ...] = field(default_factory=_addresses)
     """Where clients look for the bench: this server and others of it."""
 
     @property
