@@ -1,4 +1,4 @@
-"""The pump light, its meter and its spot."""
+"""The pump light: laser and tunable filter."""
 
 import math
 
@@ -8,13 +8,12 @@ from scipy import constants
 
 from ioc_sim.source import (
     LightNoise,
-    PowerMeter,
+    bandwidth_mev,
     bandwidth_sigma_mev,
+    filter_efficiency,
     maximum_power,
     photon_energy_mev,
     photons_per_pulse,
-    pick_off_ratio,
-    responsivity,
 )
 
 
@@ -42,6 +41,7 @@ def test_bandwidth_of_the_filter_in_energy(nm, mev):
     fwhm = bandwidth_sigma_mev(526.0, nm) * 2 * math.sqrt(2 * math.log(2))
 
     assert fwhm == pytest.approx(mev, abs=0.01)
+    assert fwhm == pytest.approx(bandwidth_mev(526.0, nm))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,18 @@ def test_most_power_is_proportional_to_the_slit(sample):
 
 def test_no_power_below_the_edge_of_the_continuum(sample):
     assert maximum_power(400.0, 1.8, sample.source) < 0.01
+
+
+def test_the_most_power_contains_the_efficiency_of_the_filter(variant):
+    flat = variant(source__envelope_width=1e6).source
+    real = variant().source
+
+    ratio = maximum_power(700.0, 1.8, real) / maximum_power(700.0, 1.8, flat)
+
+    assert ratio == pytest.approx(
+        filter_efficiency(700.0, real) / filter_efficiency(526.0, real)
+    )
+    assert filter_efficiency(real.envelope_center, real) == 1.0
 
 
 def test_light_noise_has_the_drift_and_the_jitter_of_the_laser(sample):
@@ -75,95 +87,3 @@ def test_light_never_gets_negative(variant):
     cells = [noise.mean(t, t) for t in np.arange(0, 3000, 10.0)]
 
     assert min(cells) >= 0.0
-
-
-def test_pick_off_ratio_is_ten_at_526_nm_and_varies_by_percents(sample):
-    ratio = pick_off_ratio(np.arange(480, 701), sample.meter)
-
-    assert pick_off_ratio(526.0, sample.meter) == pytest.approx(10.0)
-    assert 0.01 < np.ptp(ratio) / 10 < 0.12
-
-
-def test_responsivity_is_that_of_silicon():
-    values = [responsivity(nm) for nm in (400.0, 526.0, 700.0, 950.0, 1100.0)]
-
-    assert values == [*sorted(values[:4]), values[4]]
-    assert values[1] == pytest.approx(0.298, abs=0.002)
-    assert values[4] < 0.1
-
-
-def read(meter, power=20.0, nm=526.0, setting=526.0, duration=1.0, counter=1):
-    return meter.read(
-        power, nm, setting_nm=setting, duration_s=duration, counter=counter
-    )
-
-
-def test_meter_reads_the_pick_off_within_its_standard_error(sample):
-    meter = PowerMeter(1, sample)
-
-    readings = [read(meter, duration=10.0, counter=i) for i in range(200)]
-
-    powers = np.array([reading.power_uw for reading in readings])
-    assert powers.mean() == pytest.approx(2.0, rel=1e-3)
-    assert powers.std() == pytest.approx(2.0 * 0.002 / 10, rel=0.2)
-    assert readings[0].sigma_uw == pytest.approx(
-        2.0 * math.hypot(0.002 / 10, 0.004 / math.sqrt(1000)), rel=0.01
-    )
-
-
-def test_a_wrong_wavelength_setting_gives_a_wrong_power(sample):
-    meter = PowerMeter(1, sample)
-
-    right, wrong = (read(meter, setting=nm).power_uw for nm in (526.0, 633.0))
-
-    assert wrong / right == pytest.approx(
-        responsivity(526.0) / responsivity(633.0), rel=1e-6
-    )
-
-
-def test_meter_reads_noise_without_light(sample):
-    powers = [
-        read(PowerMeter(1, sample), power=0.0, counter=i).power_uw for i in range(50)
-    ]
-
-    assert np.std(powers) == pytest.approx(1e-5 / math.sqrt(10), rel=0.4)
-    assert min(powers) < 0
-
-
-def test_meter_saturates_at_its_full_scale(sample):
-    reading = read(PowerMeter(1, sample), power=500.0)
-
-    assert reading.overrange
-    assert reading.power_uw == sample.meter.full_scale
-
-
-def test_a_reading_is_its_seed_and_its_number(sample):
-    first, same, other = (
-        read(PowerMeter(1, sample), counter=counter) for counter in (1, 1, 2)
-    )
-
-    assert first == same
-    assert first != other
-
-
-def test_calibration_misses_the_truth_by_one_error_of_its_sigma(sample):
-    errors = []
-    for seed in range(100):
-        calibration = PowerMeter(seed, sample).calibration()
-        truth = pick_off_ratio(calibration.wavelength_nm, sample.meter)
-        error = calibration.ratio / truth - 1
-        assert np.ptp(error) < 1e-12
-        errors.append(error[0])
-
-    assert calibration.wavelength_nm.shape == (32,)
-    assert np.std(errors) == pytest.approx(calibration.ratio_sigma, rel=0.25)
-
-
-def test_calibration_is_fine_enough_to_interpolate(sample):
-    calibration = PowerMeter(1, sample).calibration()
-    nm = np.linspace(480, 700, 500)
-
-    between = np.interp(nm, calibration.wavelength_nm, calibration.ratio)
-    truth = pick_off_ratio(nm, sample.meter)
-
-    assert np.ptp(between / truth) < 1e-3
