@@ -130,6 +130,13 @@ class Tcspc(Instrument):
         doc="Stop when a bin reaches StopCount; else full bins stay at 65535",
         mirrors=PHLIB + "SetStopOverflow",
     )
+    stop_overflow_rbv = choice_rbv(
+        "StopOverflow_RBV",
+        NO_YES,
+        "No",
+        doc="Whether a full bin ends the acquisition now",
+        mirrors=PHLIB + "SetStopOverflow",
+    )
     stop_count = integer(
         "StopCount",
         FULL_BIN,
@@ -305,6 +312,7 @@ class Tcspc(Instrument):
     async def _put_stop_overflow(self, instance: Any, value: str) -> None:
         """Choose whether a full bin ends the acquisition."""
         self._refuse_while_busy(value)
+        await self.stop_overflow_rbv.post(value)
 
     @stop_count.putter
     async def _put_stop_count(self, instance: Any, value: int) -> None:
