@@ -6,6 +6,7 @@ from ioc_sim.acquisition import Acquisition
 from ioc_sim.base import Instrument
 from ioc_sim.camera_settings import Camera
 from ioc_sim.chip import Chip
+from ioc_sim.hdf5 import Hdf5
 from ioc_sim.std_arrays import StdArrays
 from ioc_sim.world import World
 
@@ -19,7 +20,8 @@ class Ccd(Instrument):
         super().__init__(prefix, world=world, **kwargs)
         self.camera = Camera(f"{prefix}cam1:", parent=self)
         self.image = StdArrays(f"{prefix}image1:", parent=self)
-        plugins = (self.image,)
+        self.file = Hdf5(f"{prefix}HDF1:", parent=self)
+        plugins = (self.image, self.file)
         self._chip = Chip(self.camera, world)
         self._acquisition = Acquisition(self.camera, plugins, world)
         for part in (self.camera, *plugins):
@@ -29,7 +31,13 @@ class Ccd(Instrument):
         """Show what follows from the settings."""
         await super().start()
         await self.camera.start()
+        await self.file.start()
 
     async def run(self) -> None:
         """Keep the chip at its temperature."""
         await self._chip.run()
+
+    async def make_safe(self) -> None:
+        """Close the file that is being written."""
+        await super().make_safe()
+        await self.file.finish()

@@ -1,6 +1,7 @@
 """What the plugins of the camera share: they take frames over, in order."""
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from ioc_sim.nd_array import NDArray
 from ioc_sim.records import Records
 
 __all__ = ["CAMERA_PORT", "Plugin"]
+
+logger = logging.getLogger(__name__)
 
 CAMERA_PORT = "CCD"
 """Name of the camera's port."""
@@ -96,6 +99,9 @@ class Plugin(Records):
     async def _take_queued(self, array: NDArray) -> None:
         try:
             await self._take(array)
+        except Exception:
+            logger.exception("%s: frame %d is lost", self.prefix, array.unique_id)
+            await self._count("DroppedArrays")
         finally:
             task = asyncio.current_task()
             if task is not None:

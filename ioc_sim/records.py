@@ -84,8 +84,9 @@ class Records(Part):
         name
             Name of a record, without ``_RBV``.
         """
-        read_back = self.pvdb.get(self.prefix + name + READ_BACK)
-        return (read_back or self.record(name)).value
+        read_back = name + READ_BACK
+        present = self.prefix + read_back in self.pvdb
+        return self.record(read_back if present else name).value
 
     async def show(self, name: str, value: Any) -> None:
         """Write a read-back; an ENUM may be given by its index.
@@ -128,7 +129,7 @@ class Records(Part):
         if name in self._putters:
             instead = await self._putters[name](value)
             holds = value if instead is None else instead
-        read_back = self.pvdb.get(instance.pvname + READ_BACK)
+        read_back: Any = self.pvdb.get(instance.pvname + READ_BACK)
         if read_back is not None and read_back.value != holds:
             await read_back.post(holds)
 
