@@ -275,6 +275,43 @@ def status(data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def doctor(
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="PV prefix of the bench.  [default: TRIPLET:]", show_default=False
+        ),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, max=600.0, help="Seconds to wait for PVs to answer."),
+    ] = 5.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, for programs.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Examine every instrument: PVs, heartbeat, alarms, version, latency.
+
+    Changes nothing. Exit status 1 if an instrument is not well.
+    """
+    from triplet_bluesky.services import epics_environment  # noqa: PLC0415 - as in `demo`
+
+    settings = load_settings(overrides={"data_dir": data_dir, "prefix": prefix})
+    for name, value in epics_environment(settings).items():
+        os.environ.setdefault(name, value)
+
+    # After the environment, which Channel Access reads when ophyd is imported:
+    from triplet_bluesky.doctor import run_doctor  # noqa: PLC0415
+
+    healthy = run_doctor(
+        settings, console, timeout=timeout, as_json=as_json, command=_command()
+    )
+    if not healthy:
+        raise typer.Exit(FAILED)
+
+
 def _command() -> str:
     """Give the command as it has to be typed; `uv run` leaves `UV` in it."""
     return "uv run triplet" if "UV" in os.environ else "triplet"

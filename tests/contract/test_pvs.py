@@ -67,7 +67,7 @@ SPARE = {
         "SlitExists2 SlitExists3 SlitExists4 FlipperMirrorExists1 FlipperMirrorExists2",
     ),
     "the read-back that Lake Shore screens show beside RAMP_S1": ("CRYO:", "RAMP1"),
-    "what a health table shows of the process": ("IOC:", "UpTime_RBV Simulated_RBV"),
+    "how long the process runs, for screens": ("IOC:", "UpTime_RBV"),
 } | {
     f"what a health table shows of {name}": (
         f"{at}IOC:",

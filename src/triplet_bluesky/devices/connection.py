@@ -44,6 +44,8 @@ class Connection:
 
     instrument: str
     """Its name in the PVs, for example ``CCD``."""
+    prefix: str
+    """What its PV names begin with, for example ``TRIPLET:CCD:``."""
     total: int
     """PVs that its devices ask for."""
     missing: tuple[str, ...] = ()
@@ -76,9 +78,13 @@ class Connection:
         Examples
         --------
         >>> Connection(
-        ...     instrument="CCD", total=3, missing=("A:X", "A:Y"), read_only=("A:Z",)
+        ...     instrument="CCD",
+        ...     prefix="A:CCD:",
+        ...     total=3,
+        ...     missing=("A:CCD:X", "A:CCD:Y"),
+        ...     read_only=("A:CCD:Z",),
         ... ).faults()
-        ['2 of 3 PVs missing: A:X, A:Y', '1 PV cannot be written: A:Z']
+        ['2 of 3 PVs missing: A:CCD:X, A:CCD:Y', '1 PV cannot be written: A:CCD:Z']
         """
         if self.absent:
             return [f"all {self.total} PVs missing, its IOC does not answer"]
@@ -120,10 +126,7 @@ def survey(devices: Iterable[Device], timeout: float) -> list[Connection]:
             if isinstance(signal, EpicsSignal) or signal.pvname not in signals:
                 signals[signal.pvname] = signal
     _wait([s for signals in instruments.values() for s in signals.values()], timeout)
-    return [
-        _examine(instrument_name(prefix), signals)
-        for prefix, signals in instruments.items()
-    ]
+    return [_examine(prefix, signals) for prefix, signals in instruments.items()]
 
 
 def epics_signals(device: Device) -> Iterator[EpicsSignalBase]:
@@ -187,7 +190,7 @@ def _wait(signals: list[EpicsSignalBase], timeout: float) -> None:
         pause.wait(LOOK_S)
 
 
-def _examine(instrument: str, signals: dict[str, EpicsSignalBase]) -> Connection:
+def _examine(prefix: str, signals: dict[str, EpicsSignalBase]) -> Connection:
     """Sort the PVs of an instrument by what is wrong with them."""
     missing: list[str] = []
     silent: list[str] = []
@@ -207,7 +210,8 @@ def _examine(instrument: str, signals: dict[str, EpicsSignalBase]) -> Connection
         if not signal.connected:
             silent.append(name)
     return Connection(
-        instrument=instrument,
+        instrument=instrument_name(prefix),
+        prefix=prefix,
         total=len(signals),
         missing=tuple(missing),
         silent=tuple(silent),
