@@ -35,18 +35,19 @@ def overlaps(offsets_um: npt.ArrayLike, spot: Spot) -> Overlap:
     Parameters
     ----------
     offsets_um
-        Focus minus crystal along x, y, z; shape ``(..., 3)``.
+        Focus minus crystal along x, y, z; shape ``(n, 3)`` or ``(3,)``.
     spot
         Sizes of the spots and depth of the focus.
 
     Returns
     -------
     :
-        The shares; shapes ``(...)``.
+        The shares; shapes ``(n,)`` or ``()``.
     """
-    dx, dy, dz = np.moveaxis(np.asarray(offsets_um, dtype=float), -1, 0)
+    dx, dy, dz = np.asarray(offsets_um, dtype=float).T
     square = dx**2 + dy**2
     focus = 1 / (1 + (dz / spot.depth) ** 2)
-    pump = np.exp(-math.log(2) * (4 * square / spot.diameter**2) ** 2)
-    collection = np.exp(-4 * math.log(2) * square / spot.collection**2)
+    half = math.log(2)
+    pump = np.exp(-half * (4 / spot.diameter**2 * square) ** 2)
+    collection = np.exp(-4 * half / spot.collection**2 * square)
     return Overlap(focus * pump, focus * collection)
