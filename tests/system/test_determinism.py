@@ -14,8 +14,8 @@ STEADY = """\
 drift = 0.0
 jitter = 0.0
 [objective]
-lateral_drift = 0.0
-axial_drift = 0.0
+drift = 0.0
+drift_axial = 0.0
 """
 """A sample file without what drifts with the time of day."""
 
@@ -32,7 +32,7 @@ def put(name, value):
 
 def poll():
     epics.ca.use_initial_context()
-    names = "CRYO:KRDG1 POWER:Meter:Power_RBV CCD:image1:ArrayData TCSPC:Histogram"
+    names = "CRYO:KRDG1 POWER:Meter:Power_RBV CCD:image1:ArrayData TCSPC:SAMPLES_FAST"
     pvs = [epics.PV("SAME:" + name, auto_monitor=False) for name in names.split()]
     while not stop.wait(0.02):
         for pv in pvs:
@@ -43,7 +43,7 @@ if polled:
     watcher.start()
 for name, value in (
     ("LASER:Emission", "On"), ("LASER:Level", 100), ("POWER:OD", 0.5),
-    ("CCD:cam1:AcquireTime", 0.2), ("TCSPC:AcquisitionTime", 0.2),
+    ("CCD:cam1:AcquireTime", 0.2), ("TCSPC:TIME", 200),
     ("POWER:Shutter", "Open"),
 ):
     put(name, value)
@@ -56,8 +56,9 @@ for wavelength in (522.0, 526.0):
     put("CCD:cam1:Acquire", 1)
     counts.append(epics.caget("SAME:CCD:image1:ArrayData").tolist())
 put("SPEC:FlipperMirror2", "Side")
+put("TCSPC:PMT:HV", 800)
 put("TCSPC:Acquire", 1)
-counts.append(epics.caget("SAME:TCSPC:Histogram").tolist())
+counts.append(epics.caget("SAME:TCSPC:SAMPLES_FAST").tolist())
 stop.set()
 if polled:
     watcher.join()

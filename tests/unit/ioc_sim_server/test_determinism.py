@@ -31,7 +31,7 @@ SETTINGS = {
     "OBJ:Y": 19.9,
     "OBJ:Z": 20.5,
     "CCD:cam1:AcquireTime": 0.4,
-    "TCSPC:AcquisitionTime": 0.3,
+    "TCSPC:TIME": 300,
 }
 """One setting of each instrument."""
 
@@ -97,7 +97,7 @@ async def poll(bench):
         await asyncio.sleep(POLL_S)
 
 
-HISTOGRAM = "TCSPC:Histogram"
+HISTOGRAM = "TCSPC:SAMPLES_FAST"
 
 
 async def light(write):
@@ -111,6 +111,7 @@ async def record(write):
     await write("POWER:Meter:Measure", "Measure")
     await write("CCD:cam1:Acquire", 1)
     await write("SPEC:FlipperMirror2", "Side")
+    await write("TCSPC:PMT:HV", 800)
     await write("TCSPC:Acquire", 1)
 
 
