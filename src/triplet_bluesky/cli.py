@@ -280,7 +280,7 @@ def doctor(
     prefix: Annotated[
         str | None,
         typer.Option(
-            help="PV prefix of the bench.  [default: TRIPLET:]", show_default=False
+            help="PV prefix of the bench; TRIPLET: by default.", show_default=False
         ),
     ] = None,
     timeout: Annotated[
@@ -292,9 +292,10 @@ def doctor(
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Examine every instrument: PVs, heartbeat, alarms, version, latency.
+    """Examine every instrument: PVs, heartbeat, alarms, firmware, latency of reads.
 
-    Changes nothing. Exit status 1 if an instrument is not well.
+    Changes nothing. Exit status 1 if an instrument is not well; the store does not
+    count. The latency is the median and the worst of some reads.
     """
     from triplet_bluesky.services import epics_environment  # noqa: PLC0415 - as in `demo`
 

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -82,9 +83,13 @@ def run_doctor(
 
 def _table(found: list[Health]) -> Table:
     """Lay out one line for each instrument."""
-    table = Table("instrument", "state", "PVs", "heartbeat", "worst alarm")
-    for title in ("firmware", "simulated", "latency, worst"):
-        table.add_column(title)
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    for title in ("instrument", "state", "PVs", "heartbeat"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("worst alarm", overflow="fold")
+    table.add_column("firmware")
+    table.add_column("sim.", no_wrap=True)
+    table.add_column("latency", no_wrap=True)
     for one in found:
         connection = one.connection
         age = one.heartbeat_age_s
@@ -110,7 +115,7 @@ def _alarm(one: Health) -> str:
 def _latency(latency: Latency | None) -> str:
     if latency is None:
         return "-"
-    return f"{latency.median_ms:.1f} ms, {latency.worst_ms:.1f}"
+    return f"{latency.median_ms:.1f} / {latency.worst_ms:.1f} ms"
 
 
 def _services(settings: Settings) -> list[dict[str, Any]]:
@@ -130,7 +135,9 @@ def _services(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _services_table(helpers: list[dict[str, Any]]) -> Table:
-    table = Table("service", "state", "answers", "address")
+    table = Table(
+        "service", "state", "answers", "address", box=box.SIMPLE_HEAD, padding=0
+    )
     for helper in helpers:
         answers = {None: "-", True: "yes", False: "no"}[helper["answers"]]
         table.add_row(helper["service"], helper["state"], answers, helper["address"])
