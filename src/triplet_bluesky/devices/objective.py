@@ -1,6 +1,6 @@
 """The objective on its piezo stage: focus and the place on the sample."""
 
-from typing import Any
+from typing import Any, cast
 
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignalRO
@@ -18,6 +18,11 @@ class Piezo(Motor):
 
     servo = Cpt(Choice, ":Servo", kind="config")
     travel = Cpt(EpicsSignalRO, ":Range_RBV", kind="config")
+
+    @property
+    def last_error(self) -> EpicsSignalRO:
+        """Why the stage refused the last put: for the servo, whose place is here."""
+        return cast("Objective", self.parent).last_error
 
     def check_value(self, value: float, **kwargs: Any) -> None:
         """Refuse what is beyond the limits, and any move without the servo.
