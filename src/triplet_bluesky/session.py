@@ -15,7 +15,7 @@ from bluesky.utils import FailedStatus, MsgGenerator, RunEngineInterrupted
 from bluesky_tiled_plugins import CatalogOfBlueskyRuns
 
 from triplet_bluesky.callbacks import FitRecorder, LivePLE, isolated
-from triplet_bluesky.devices import Bench
+from triplet_bluesky.devices import Bench, FramesFolder
 from triplet_bluesky.devices.operation import CONNECTION_ERRORS
 from triplet_bluesky.errors import BenchError, ConnectError, PlanError
 from triplet_bluesky.settings import Settings
@@ -140,7 +140,8 @@ def open_session(
         If the Tiled server does not answer or refuses the key.
     """
     cat = catalog(settings.tiled_uri, read_key(settings.api_key_file))
-    bench = Bench.from_prefix(settings.prefix)
+    frames = FramesFolder(local=settings.frames_dir, ioc=settings.ioc_frames_dir)
+    bench = Bench.from_prefix(settings.prefix, frames=frames)
     try:
         bench.connect(connect_timeout)
         analysis = LivePLE()

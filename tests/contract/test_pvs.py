@@ -25,6 +25,7 @@ INSTRUMENTS = {
     "analyser": "ANALYSER:",
     "spectrometer": "SPEC:",
     "ccd": "CCD:",
+    "ccd_images": "CCD:",
     "ioc": "IOC:",
 }
 
@@ -66,7 +67,10 @@ SPARE = {
         "MinWavelength2 MaxWavelength2 MinWavelength3 MaxWavelength3 SlitExists1 "
         "SlitExists2 SlitExists3 SlitExists4 FlipperMirrorExists1 FlipperMirrorExists2",
     ),
-    "the read-back that Lake Shore screens show beside RAMP_S1": ("CRYO:", "RAMP1"),
+    "records of the temperature controller that its operator, not a plan, decides": (
+        "CRYO:",
+        "P_S1 I_S1 D_S1 MOUT_S1 MOUT1 RDGST0 TLIMIT_S0 TLIMIT0 HTRST1",
+    ),
     "how long the process runs, for screens": ("IOC:", "UpTime_RBV"),
 } | {
     f"what a health table shows of {name}": (
@@ -79,7 +83,7 @@ SPARE = {
 """PVs that our devices do not use: why they are served, and their names."""
 
 NUMBERS = {ChannelType.DOUBLE, ChannelType.LONG}
-TEXTS = {ChannelType.ENUM, ChannelType.STRING}
+TEXTS = {ChannelType.ENUM, ChannelType.STRING, ChannelType.CHAR}
 DIGITS = range(1, 10)
 """Precisions that somebody has chosen; 0 is caproto's default."""
 

@@ -3,7 +3,9 @@
 from triplet_bluesky.devices.analyser import Analyser
 from triplet_bluesky.devices.bench import Bench
 from triplet_bluesky.devices.ccd import CCD
+from triplet_bluesky.devices.ccd_images import CCDImages
 from triplet_bluesky.devices.cryostat import Cryostat
+from triplet_bluesky.devices.hdf5 import FramesFolder
 from triplet_bluesky.devices.ioc import IocStatus
 from triplet_bluesky.devices.laser import Laser
 from triplet_bluesky.devices.objective import Objective
@@ -16,7 +18,9 @@ __all__ = [
     "CCD",
     "Analyser",
     "Bench",
+    "CCDImages",
     "Cryostat",
+    "FramesFolder",
     "IocStatus",
     "Laser",
     "Objective",

@@ -7,8 +7,10 @@ from ophyd import Device
 
 from triplet_bluesky.devices.analyser import Analyser
 from triplet_bluesky.devices.ccd import CCD
+from triplet_bluesky.devices.ccd_images import CCDImages
 from triplet_bluesky.devices.connection import Connection, survey
 from triplet_bluesky.devices.cryostat import Cryostat
+from triplet_bluesky.devices.hdf5 import FramesFolder
 from triplet_bluesky.devices.ioc import IocStatus
 from triplet_bluesky.devices.laser import Laser
 from triplet_bluesky.devices.objective import Objective
@@ -42,12 +44,14 @@ class Bench:
     spectrometer: Spectrometer
     """Grating spectrograph."""
     ccd: CCD
-    """Cooled CCD behind the spectrograph."""
+    """Cooled CCD behind the spectrograph: spectra."""
+    ccd_images: CCDImages
+    """The same CCD: images and kinetic series, in files."""
     ioc: IocStatus
     """Identity of the IOC."""
 
     @classmethod
-    def from_prefix(cls, prefix: str) -> "Bench":
+    def from_prefix(cls, prefix: str, *, frames: FramesFolder | None = None) -> "Bench":
         """Make the devices of a bench; does not wait for them.
 
         Parameters
@@ -55,6 +59,8 @@ class Bench:
         prefix
             PV prefix of the bench with its trailing colon, ``"TRIPLET:"`` for the
             simulated one.
+        frames
+            Where the CCD's images go; without it none can be taken.
 
         Returns
         -------
@@ -70,6 +76,9 @@ class Bench:
             analyser=Analyser(f"{prefix}ANALYSER:", name="analyser"),
             spectrometer=Spectrometer(f"{prefix}SPEC:", name="spectrometer"),
             ccd=CCD(f"{prefix}CCD:", name="ccd", labels={"detectors"}),
+            ccd_images=CCDImages(
+                f"{prefix}CCD:", name="ccd_images", folder=frames, labels={"detectors"}
+            ),
             ioc=IocStatus(f"{prefix}IOC:", name="ioc"),
         )
 

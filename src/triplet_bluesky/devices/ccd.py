@@ -20,7 +20,10 @@ from triplet_bluesky.devices.operation import (
 from triplet_bluesky.devices.settable import Axis, Choice
 from triplet_bluesky.errors import AcquireError, MoveError
 
-__all__ = ["CCD", "Camera", "ImagePlugin"]
+__all__ = ["CCD", "IMAGE", "Camera", "ImagePlugin"]
+
+IMAGE = "Image"
+"""Read-out mode in which each pixel of the chip is read, not sums of columns."""
 
 READOUT_ALLOWANCE_S = 10.0
 """Longest time that a frame may take beyond its exposure until it is read out."""
@@ -131,6 +134,12 @@ class CCD(Device):
             self._free.release()
 
     def _take(self, halt: Halt) -> None:
+        if self.cam.read_out_mode.position == IMAGE:
+            msg = (
+                f"{label(self)}: the camera takes images; expected it to add columns "
+                "up; is ccd_images staged as well, or was the mode left so by hand?"
+            )
+            raise AcquireError(msg)
         exposure = float(self.cam.acquire_time.position)
         number = int(self.subexposures.get())
         level = int(read_fresh(self.cam.saturation_level))
