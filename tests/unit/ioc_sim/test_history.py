@@ -75,6 +75,16 @@ def test_the_span_leaves_out_a_step_at_its_end():
     assert axis.span(7.0, 9.0) == 47.0
 
 
+def test_the_integral_counts_steps_and_ramps_exactly():
+    axis = History(2)
+    axis.record(10.0, 6.0)
+    axis.ramp(20.0, 30.0, 0.0)
+
+    assert axis.integral(0.0, 40.0) == pytest.approx(20.0 + 60.0 + 30.0)
+    assert axis.integral(25.0, 40.0) == pytest.approx(7.5)
+    assert axis.integral(5.0, 5.0) == 0.0
+
+
 def test_a_command_before_the_latest_one_is_refused():
     axis = History(0.0)
     axis.record(5.0, 1.0)

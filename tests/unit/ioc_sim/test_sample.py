@@ -104,6 +104,15 @@ def test_a_file_replaces_only_what_it_names(load, sample):
         ("[source]\nrate = '78'", r"source.rate: got '78', expected a valid number"),
         ("source = 3", r"source: got 3, expected a table"),
         ("[spot]\ncrystal = [1, 2]", r"spot.crystal.2: .* expected one more value"),
+        (
+            "[objective]\ncontraction_direction = [0, 0, 0]",
+            r"objective.contraction_direction: .* expected a direction, not all of it",
+        ),
+        (
+            "[map]\nnumber = 0",
+            r"map.number: got 0, expected greater than or equal to 1",
+        ),
+        ("[map]\nclear = 30.0", r"map.clear: got 30.0, expected less than or equal to"),
         ("[source", r"bench.toml: is not TOML"),
     ],
 )

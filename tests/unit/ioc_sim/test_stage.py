@@ -66,6 +66,24 @@ def test_the_finger_contracts_as_debye_s_copper_does():
     assert model == pytest.approx(lattice, abs=0.03)
 
 
+def test_a_warm_sample_is_found_again_by_peaking(bench, quiet):
+    """At 100 K the crystal has left the spot by 1.5 um; the stage follows it."""
+    world = bench(quiet, wavelength_nm=495.0, power_uw=80.0)
+    world.temperature_k.record(0.0, 100.0)
+
+    def light(time_s):
+        return world.expected_rate(world.state_at(time_s))[200:900].sum()
+
+    left = light(1.0)
+    travel = 12.0 * contraction(100.0, 240.0)
+    world.objective_x.record(2.0, 20.0 + 0.48 * travel)
+    world.objective_y.record(2.0, 20.0 + 0.36 * travel)
+    world.objective_z.record(2.0, 20.0 + 0.8 * travel)
+
+    assert travel == pytest.approx(1.5, abs=0.1)
+    assert left < 0.15 * light(3.0)
+
+
 def test_the_mounts_drift_by_nanometres_an_hour(world):
     times = np.arange(0, 400 * HOUR, HOUR / 2)
     focus = np.array([world.stage.focus_um(t, t) for t in times]) - 20.0
