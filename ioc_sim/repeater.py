@@ -102,6 +102,6 @@ async def open_repeater(port: int) -> asyncio.DatagramTransport | None:
             Repeater, local_addr=(HOST, port)
         )
     except OSError:
-        logger.info("port %d is taken: this host has a repeater", port)
+        logger.debug("port %d is taken: this host has a repeater", port)
         return None
     return transport

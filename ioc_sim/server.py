@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from asyncio import DatagramTransport
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -49,6 +50,9 @@ SERVER_PORT, REPEATER_PORT = 5064, 5065
 """Ports of Channel Access where the environment names none."""
 
 LAST_PORT = 65535
+
+REPEATER_CHECK = 2.0
+"""Real seconds between two looks whether this host still has a repeater."""
 
 SIM, SIM_PREFIX = "sim", "SIM:"
 """Name and prefix of the truth behind the bench."""
@@ -270,13 +274,15 @@ async def serve(
     _send_beacons_to(settings)
     context = PromptContext(bench.pvdb, list(settings.interfaces), settings.port)
     bench.wire.attach(context)
-    repeater = await open_repeater(settings.repeater_port)
+    port = settings.repeater_port
+    repeater = await open_repeater(port)
     with _stop_event() as stop:
 
         async def started(_: Any) -> None:
             ready()
 
         jobs = [
+            asyncio.create_task(_keep_repeater(repeater, port)),
             asyncio.create_task(context.run(startup_hook=started)),
             asyncio.create_task(bench.run()),
             asyncio.create_task(stop.wait()),
@@ -290,8 +296,6 @@ async def serve(
                 job.result()
         finally:
             await bench.make_safe()
-            if repeater is not None:
-                repeater.close()
             for job in jobs:
                 job.cancel()
                 with suppress(asyncio.CancelledError):
@@ -313,6 +317,18 @@ async def _follow(bench: Bench, settings: ServerSettings) -> None:
     names = group_names()
     absent = {name: names[name] for name in bench.absent}
     await Follower(bench.world, bench.prefix, absent, settings.others).run()
+
+
+async def _keep_repeater(repeater: DatagramTransport | None, port: int) -> None:
+    """Stay this host's repeater, or become it when another one ends."""
+    try:
+        while True:
+            await asyncio.sleep(REPEATER_CHECK)
+            if repeater is None:
+                repeater = await open_repeater(port)
+    finally:
+        if repeater is not None:
+            repeater.close()
 
 
 def _send_beacons_to(settings: ServerSettings) -> None:
