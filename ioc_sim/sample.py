@@ -346,6 +346,8 @@ class Cryostat(_Table):
     thermometer_noise: NonNegative
     helium_use: NonNegative
     helium_low: Annotated[float, Field(gt=0, le=100)]
+    valve_speed: Positive
+    vacuum_knee: Positive
 
 
 class Sample(_Table):

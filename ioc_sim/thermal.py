@@ -1,12 +1,23 @@
-"""The helium-flow cryostat: cold finger, heater, controller, and the sample on it."""
+"""The helium-flow cryostat: cold finger, coolant, heater, and the sample on it."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ioc_sim import sample as truth
 from ioc_sim.history import History
 from ioc_sim.random_streams import hash_noise
+from ioc_sim.stability import StabilityWindow
+from ioc_sim.temperature_control import (
+    RANGES,
+    TRIPS,
+    Control,
+    Gains,
+    ask_heater,
+    find_gains,
+    follow_ramp,
+    show_gains,
+)
 
 __all__ = ["Cryostat", "CryostatReading", "heat_capacity", "heat_flow"]
 
@@ -19,9 +30,9 @@ REST = 1e-7
 NOISE_CELL = 0.1
 """Time for which a thermometer's noise stays the same, s."""
 
-SECONDS_PER_MINUTE = 60.0
 SECONDS_PER_HOUR = 3600.0
 PERCENT = 100.0
+ROOM_K = 295.0
 
 COLD_VACUUM = 5e-7
 """Pressure of the cold vacuum, mbar; typical of a cryopumped shroud."""
@@ -29,11 +40,32 @@ COLD_VACUUM = 5e-7
 WARM_VACUUM = 2e-5
 """Pressure at 295 K, mbar; typical."""
 
+LEAK_TIME = 20.0
+"""Time in which the pressure follows a leak, s; chosen."""
+
+SETTLED = 1e-3
+"""Share of a leak's pressure at which it has got there."""
+
 STABLE_BAND = 0.05
 """Half width of the band that counts as stable at the start, K."""
 
 STABLE_TIME = 10.0
 """How long the sample stays in the band before it counts as stable at the start, s."""
+
+RESERVE = 2.0
+"""Cooling beyond the losses that the automatic needle valve provides, W; chosen."""
+
+LEAST_FLOW = 0.05
+"""Least opening of the automatic needle valve; chosen."""
+
+COOLING_DOWN = 1.0
+"""Distance to a lower set point at which the automatic valve opens fully, K; chosen."""
+
+LOOP = {"mode", "heater_range", "p", "i", "d", "manual"}
+"""Settings that change what the heater does at the same temperatures."""
+
+DRY_FLOW = 0.05
+"""Share of the flow that a dewar gives which has just run dry; chosen."""
 
 
 class CryostatReading(NamedTuple):
@@ -41,16 +73,31 @@ class CryostatReading(NamedTuple):
 
     finger_k: float
     sample_k: float
+    """NaN if the thermometer has lost a wire."""
     set_point_k: float
     """Where the temperature is to go, in K."""
     working_k: float
     """Where the controller holds it now, in K: follows the ramp."""
     heater_percent: float
+    """Of the present range."""
+    heater_w: float
+    heater_range: str
+    trip: str
+    """Why the heater was switched off, until the trip is reset."""
+    p: float
+    i: float
+    d: float
     ramping: bool
+    """Whether the working set point is on its way."""
     flow_percent: float
+    """Opening of the needle valve."""
     helium_percent: float
     vacuum_mbar: float
     stable: bool
+    peak_k: float
+    """Greatest distance of the sample from the set point within the window."""
+    rms_k: float
+    """Its root mean square."""
 
 
 def heat_capacity(temperature_k: float, cryostat: truth.Cryostat) -> float:
@@ -67,10 +114,16 @@ def heat_capacity(temperature_k: float, cryostat: truth.Cryostat) -> float:
     return cryostat.capacity * cube / (cube + knee) + cryostat.addenda
 
 
-def heat_flow(temperature_k: float, flow: float, cryostat: truth.Cryostat) -> float:
+def heat_flow(
+    temperature_k: float,
+    flow: float,
+    cryostat: truth.Cryostat,
+    *,
+    pressure_mbar: float = 0.0,
+) -> float:
     r"""Heat into the finger without the heater, in W.
 
-    :math:`-k_f F (T - T_\mathsf{He}) + k_l (300 - T)`
+    :math:`-k_f F (T - T_\mathsf{He}) + k_l (1 + p/p_0) (300 - T)`
 
     Parameters
     ----------
@@ -80,13 +133,12 @@ def heat_flow(temperature_k: float, flow: float, cryostat: truth.Cryostat) -> fl
         Helium flow :math:`F`, from nought to one.
     cryostat
         Parameters of the cryostat.
+    pressure_mbar
+        Pressure :math:`p` of the gas that has leaked into the insulating vacuum.
     """
     cooling = cryostat.conductance * flow * (temperature_k - cryostat.helium)
-    return cryostat.heat_leak * (cryostat.room - temperature_k) - cooling
-
-
-def _gain(temperature_k: float, cryostat: truth.Cryostat) -> float:
-    return heat_capacity(temperature_k, cryostat) / cryostat.proportional_time
+    leak = cryostat.heat_leak * (1 + pressure_mbar / cryostat.vacuum_knee)
+    return leak * (cryostat.room - temperature_k) - cooling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +151,14 @@ class _Node:
     working_k: float
     integral_k: float
     heater_w: float
-    in_band_since: float | None
+    valve: float
+    """Opening of the needle valve, 0 to 1."""
+    leak_mbar: float
+    helium: tuple[float, float]
+    """When the helium level was known last, and what it was, in %."""
+    arrived_s: float | None
+    """Since when the working set point is the set point."""
+    trip: str
 
 
 class Cryostat:
@@ -109,9 +168,9 @@ class Cryostat:
 
         C(T) \dot T = -k_f F (T-T_\mathsf{He}) + k_l (300-T) + Q
 
-    with a PI controller (:math:`k_p = C(T)/12\,s`) and feed-forward of the better part
-    of the losses and of the ramp. The grid does not depend on when the model is asked,
-    so neither does the answer; at rest the model costs nothing.
+    with a PI controller that by itself chooses :math:`k_p = C(T)/12\,s` and foresees
+    the better part of the losses and of the ramp. The grid does not depend on when the
+    model is asked, so neither does the answer; at rest the model costs nothing.
 
     Parameters
     ----------
@@ -124,14 +183,15 @@ class Cryostat:
     def __init__(self, parameters: truth.Cryostat, *, seed: int) -> None:
         self._parameters = parameters
         self._seed = seed
-        self._set_point = parameters.temperature
-        self._ramp = parameters.ramp / SECONDS_PER_MINUTE
-        self._flow = 1.0
+        start = parameters.temperature
+        self._control = Control(set_point_k=start, ramp_k_per_min=parameters.ramp)
+        self._valve = 1.0
+        self._automatic = False
+        self._leak_mbar = 0.0
+        self._open = History(0)
         self._band = STABLE_BAND
         self._hold = STABLE_TIME
-        self._helium = (0.0, PERCENT)
-        start = parameters.temperature
-        losses = -heat_flow(start, self._flow, parameters)
+        losses = -heat_flow(start, self._valve, parameters)
         self._node = _Node(
             time_s=0.0,
             finger_k=start,
@@ -139,14 +199,40 @@ class Cryostat:
             working_k=start,
             integral_k=(1 - parameters.feed_forward)
             * losses
-            / _gain(start, parameters),
+            / self._zone(start).proportional_w_per_k,
             heater_w=losses,
-            in_band_since=-math.inf,
+            valve=self._valve,
+            leak_mbar=0.0,
+            helium=(0.0, PERCENT),
+            arrived_s=-math.inf,
+            trip=TRIPS[0],
         )
         self._following = self._node
         self._resting = False
+        self._window = StabilityWindow(self._read_sample)
         self.sample_temperature = History(start)
         """Temperature of the sample in K, known up to the latest `advance`."""
+        self._go_on()
+
+    @property
+    def control(self) -> Control:
+        """What is set on the controller."""
+        return self._control
+
+    def change(self, time_s: float, **settings: Any) -> None:
+        """Change what is set on the controller, without a jump of the heater.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+        **settings
+            Fields of `Control` and their new values.
+        """
+        self._stop_at(time_s)
+        self._control = replace(self._control, **settings)
+        if not LOOP.isdisjoint(settings):
+            self._take_over()
         self._go_on()
 
     def set_point(self, time_s: float, kelvin: float) -> None:
@@ -159,9 +245,7 @@ class Cryostat:
         kelvin
             The set point.
         """
-        self._stop_at(time_s)
-        self._set_point = kelvin
-        self._go_on()
+        self.change(time_s, set_point_k=kelvin)
 
     def set_ramp_rate(self, time_s: float, kelvin_per_minute: float) -> None:
         """Set the rate at which the working set point moves.
@@ -173,12 +257,28 @@ class Cryostat:
         kelvin_per_minute
             The rate, above zero.
         """
-        self._stop_at(time_s)
-        self._ramp = kelvin_per_minute / SECONDS_PER_MINUTE
-        self._go_on()
+        self.change(time_s, ramp_k_per_min=kelvin_per_minute)
 
-    def set_flow(self, time_s: float, percent: float) -> None:
-        """Open the needle valve of the helium flow.
+    def reset_trip(self, time_s: float) -> bool:
+        """Forget why the heater was switched off; its range stays off.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+
+        Returns
+        -------
+        :
+            Whether the reason is gone: else nothing is forgotten.
+        """
+        self._stop_at(time_s)
+        self._node = replace(self._node, trip=TRIPS[0])
+        self._go_on()
+        return self._node.trip == TRIPS[0]
+
+    def set_flow(self, time_s: float, percent: float) -> float:
+        """Open the needle valve of the helium flow by hand.
 
         Parameters
         ----------
@@ -186,10 +286,30 @@ class Cryostat:
             When, in simulated seconds.
         percent
             Opening, 0 to 100.
+
+        Returns
+        -------
+        :
+            When the valve's motor will have got there, in simulated seconds.
         """
         self._stop_at(time_s)
-        self._helium = (time_s, self._helium_at(time_s))
-        self._flow = percent / PERCENT
+        self._valve = percent / PERCENT
+        distance = abs(self._valve - self._node.valve)
+        self._go_on()
+        return time_s + distance / self._valve_speed
+
+    def set_automatic_flow(self, time_s: float, *, automatic: bool) -> None:
+        """Let the needle valve follow what the temperature needs, or leave it.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+        automatic
+            Whether it follows; else it goes where `set_flow` sent it.
+        """
+        self._stop_at(time_s)
+        self._automatic = automatic
         self._go_on()
 
     def set_stability(self, time_s: float, *, band_k: float, hold_s: float) -> None:
@@ -206,6 +326,51 @@ class Cryostat:
         """
         self._stop_at(time_s)
         self._band, self._hold = band_k, hold_s
+        self._go_on()
+
+    def run_dry(self, time_s: float, share: float) -> None:
+        """Let the dewar run dry, or put on a full one.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+        share
+            How dry, from nought (a full dewar) to one.
+        """
+        self._stop_at(time_s)
+        low = self._parameters.helium_low
+        level = self._level(self._node, time_s)
+        level = min(level, low * (1 - share * (1 - DRY_FLOW))) if share else PERCENT
+        self._node = replace(self._node, helium=(time_s, level))
+        self._go_on()
+
+    def spoil_vacuum(self, time_s: float, pressure_mbar: float) -> None:
+        """Let gas into the insulating vacuum, or pump it out.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+        pressure_mbar
+            Pressure that it will come to.
+        """
+        self._stop_at(time_s)
+        self._leak_mbar = pressure_mbar
+        self._go_on()
+
+    def open_thermometer(self, time_s: float, *, is_open: bool) -> None:
+        """Break or mend a wire of the sample's thermometer.
+
+        Parameters
+        ----------
+        time_s
+            When, in simulated seconds.
+        is_open
+            Whether it is broken.
+        """
+        self._stop_at(time_s)
+        self._open.record(time_s, float(is_open))
         self._go_on()
 
     def advance(self, time_s: float) -> None:
@@ -228,21 +393,43 @@ class Cryostat:
         time_s
             Simulated seconds, not before the latest command.
         """
-        node = self._at(time_s)
-        since = node.in_band_since
-        warmth = node.finger_k / 295.0
+        node, control = self._at(time_s), self._control
+        full_w = control.power(self._parameters.heater)
+        p, i, d = show_gains(
+            find_gains(control, self._zone(node.finger_k), full_w), full_w
+        )
+        deviation = self._window.judge(
+            time_s, target=control.set_point_k, duration_s=self._hold
+        )
+        arrived = node.arrived_s is not None and time_s - node.arrived_s >= self._hold
+        warmth = node.finger_k / ROOM_K
+        base_mbar = COLD_VACUUM + (WARM_VACUUM - COLD_VACUUM) * warmth**2
         return CryostatReading(
             finger_k=node.finger_k + self._noise("finger", time_s),
-            sample_k=node.sample_k + self._noise("sample", time_s),
-            set_point_k=self._set_point,
+            sample_k=self._read_sample(time_s),
+            set_point_k=control.set_point_k,
             working_k=node.working_k,
-            heater_percent=PERCENT * node.heater_w / self._parameters.heater,
-            ramping=node.working_k != self._set_point,
-            flow_percent=PERCENT * self._flow,
-            helium_percent=self._helium_at(time_s),
-            vacuum_mbar=COLD_VACUUM + (WARM_VACUUM - COLD_VACUUM) * warmth**2,
-            stable=since is not None and time_s - since >= self._hold,
+            heater_percent=PERCENT * node.heater_w / full_w if full_w else 0.0,
+            heater_w=node.heater_w,
+            heater_range=control.heater_range,
+            trip=node.trip,
+            p=p,
+            i=i,
+            d=d,
+            ramping=node.working_k != control.set_point_k,
+            flow_percent=PERCENT * node.valve,
+            helium_percent=self._level(node, time_s),
+            vacuum_mbar=base_mbar + node.leak_mbar,
+            stable=arrived and deviation.peak <= self._band,
+            peak_k=deviation.peak,
+            rms_k=deviation.rms,
         )
+
+    def _read_sample(self, time_s: float) -> float:
+        """Read the sample's thermometer at a time that has been worked out."""
+        if self._open.at(time_s):
+            return math.nan
+        return self.sample_temperature.at(time_s) + self._noise("sample", time_s)
 
     def _stop_at(self, time_s: float) -> None:
         """Let a new grid start where the model is at a time."""
@@ -261,21 +448,22 @@ class Cryostat:
         def between(first: float, last: float) -> float:
             return first + (last - first) * share
 
-        return _Node(
+        return replace(
+            left,
             time_s=time_s,
             finger_k=between(left.finger_k, right.finger_k),
             sample_k=between(left.sample_k, right.sample_k),
             working_k=between(left.working_k, right.working_k),
             integral_k=between(left.integral_k, right.integral_k),
-            heater_w=left.heater_w,
-            in_band_since=left.in_band_since,
+            valve=between(left.valve, right.valve),
+            leak_mbar=between(left.leak_mbar, right.leak_mbar),
         )
 
     def _skip(self, time_s: float) -> bool:
         """Jump to a time while nothing changes; say whether it was possible."""
         steps = math.floor((time_s - self._node.time_s) / STEP)
         later = self._node.time_s + steps * STEP
-        if not self._resting or self._fade(later) < 1:
+        if not self._resting or self._fade(self._node, later) < 1:
             return False
         self._node = replace(self._node, time_s=later)
         self._following = replace(self._node, time_s=later + STEP)
@@ -283,42 +471,125 @@ class Cryostat:
 
     def _step(self) -> _Node:
         node, parameters = self._node, self._parameters
-        distance = self._set_point - node.working_k
-        change = math.copysign(min(abs(distance), self._ramp * STEP), distance)
-        arrived = abs(distance) <= self._ramp * STEP
-        working = self._set_point if arrived else node.working_k + change
-        capacity = heat_capacity(node.finger_k, parameters)
-        gain = _gain(node.finger_k, parameters)
-        error = node.working_k - node.finger_k
-        losses = -heat_flow(node.working_k, self._flow, parameters)
-        forward = parameters.feed_forward * (losses + capacity * change / STEP)
-        wanted = forward + gain * (error + node.integral_k)
-        heater = min(max(wanted, 0.0), parameters.heater)
-        integral = node.integral_k
-        if heater == wanted:  # a saturated controller does not wind up
-            integral += error / parameters.integral_time * STEP
-        flow = self._flow * self._fade(node.time_s)
-        power = heat_flow(node.finger_k, flow, parameters) + heater
+        control = self._control
+        working = follow_ramp(control, node.working_k, STEP)
+        heater, integral = self._heat(node, working)
+        flow = node.valve * self._fade(node, node.time_s)
+
+        def warming(temperature_k: float) -> float:
+            power = heater + heat_flow(
+                temperature_k, flow, parameters, pressure_mbar=node.leak_mbar
+            )
+            return power / heat_capacity(temperature_k, parameters)
+
+        middle = node.finger_k + warming(node.finger_k) * STEP / 2
+        end_s = node.time_s + STEP
         lag = -math.expm1(-STEP / parameters.sample_lag)
-        return _Node(
-            time_s=node.time_s + STEP,
-            finger_k=node.finger_k + power / capacity * STEP,
+        return replace(
+            node,
+            time_s=end_s,
+            finger_k=node.finger_k + warming(middle) * STEP,
             sample_k=node.sample_k + (node.finger_k - node.sample_k) * lag,
             working_k=working,
             integral_k=integral,
             heater_w=heater,
-            in_band_since=node.in_band_since,
+            valve=self._turn_valve(node),
+            leak_mbar=self._follow_leak(node),
+            helium=(end_s, self._level(node, end_s)),
         )
 
-    def _judge(self) -> None:
-        """Note since when the sample is in the band around the set point."""
-        node = self._node
-        inside = (
-            node.working_k == self._set_point
-            and abs(node.sample_k - self._set_point) <= self._band
+    def _heat(self, node: _Node, working_k: float) -> tuple[float, float]:
+        """Give the heater power of a step, in W, and the integral after it, in K."""
+        parameters, control = self._parameters, self._control
+        full_w = control.power(parameters.heater)
+        gains = find_gains(control, self._zone(node.finger_k), full_w)
+        error = node.working_k - node.finger_k
+        slope = (node.finger_k - node.sample_k) / parameters.sample_lag
+        wish = ask_heater(
+            control,
+            gains,
+            drive_k=error + node.integral_k - gains.derivative_s * slope,
+            forward_w=self._foresee(node, working_k - node.working_k),
+            full_w=full_w,
         )
-        since = node.in_band_since if node.in_band_since is not None else node.time_s
-        self._node = replace(node, in_band_since=since if inside else None)
+        if not wish.within:  # a saturated controller does not wind up
+            return wish.heater_w, node.integral_k
+        return wish.heater_w, node.integral_k + error / gains.integral_s * STEP
+
+    def _foresee(self, node: _Node, change_k: float) -> float:
+        """Give the power for losses and ramp that the zone mode puts on ahead, in W."""
+        losses = -heat_flow(node.working_k, node.valve, self._parameters)
+        capacity = heat_capacity(node.finger_k, self._parameters)
+        return self._parameters.feed_forward * (losses + capacity * change_k / STEP)
+
+    def _take_over(self) -> None:
+        """Let the integral of a loop that was changed continue the heater's power."""
+        node, control = self._node, self._control
+        full_w = control.power(self._parameters.heater)
+        gains = find_gains(control, self._zone(node.finger_k), full_w)
+        slope, integral = gains.proportional_w_per_k, 0.0
+        if slope and node.heater_w and control.mode in {"Zone", "Closed Loop PID"}:
+            known = control.manual / PERCENT * full_w
+            if control.mode == "Zone":
+                known += self._foresee(node, 0.0)
+            wanted = min(node.heater_w, full_w) - known
+            integral = wanted / slope - (node.working_k - node.finger_k)
+        self._node = replace(node, integral_k=integral)
+
+    def _zone(self, temperature_k: float) -> Gains:
+        """Gains that the controller chooses by itself."""
+        parameters = self._parameters
+        capacity = heat_capacity(temperature_k, parameters)
+        return Gains(
+            capacity / parameters.proportional_time, parameters.integral_time, 0.0
+        )
+
+    def _turn_valve(self, node: _Node) -> float:
+        """Give the opening of the needle valve one step later."""
+        wanted = self._needed_flow(node) if self._automatic else self._valve
+        most = self._valve_speed * STEP
+        return node.valve + min(max(wanted - node.valve, -most), most)
+
+    def _needed_flow(self, node: _Node) -> float:
+        """Give the flow that cools with a reserve, or all of it on the way down."""
+        parameters = self._parameters
+        if self._control.set_point_k < node.finger_k - COOLING_DOWN:
+            return 1.0
+        wanted = RESERVE + heat_flow(node.working_k, 0.0, parameters)
+        full = wanted - RESERVE - heat_flow(node.working_k, 1.0, parameters)
+        return min(max(wanted / full, LEAST_FLOW), 1.0) if full > 0 else 1.0
+
+    @property
+    def _valve_speed(self) -> float:
+        """Opening per second."""
+        return self._parameters.valve_speed / PERCENT
+
+    def _follow_leak(self, node: _Node) -> float:
+        """Give the pressure of the gas in the vacuum one step later."""
+        distance = self._leak_mbar - node.leak_mbar
+        if abs(distance) <= SETTLED * max(self._leak_mbar, COLD_VACUUM):
+            return self._leak_mbar
+        return node.leak_mbar - distance * math.expm1(-STEP / LEAK_TIME)
+
+    def _judge(self) -> None:
+        """Note since when the ramp is over, and switch the heater off if need be."""
+        node, control = self._node, self._control
+        arrived = node.arrived_s if node.arrived_s is not None else node.time_s
+        there = node.working_k == control.set_point_k
+        trip = node.trip
+        if trip == TRIPS[0]:
+            trip = self._find_trip(node)
+        if trip != TRIPS[0] and control.heater_range != RANGES[0]:
+            self._control = replace(control, heater_range=RANGES[0])
+        self._node = replace(node, arrived_s=arrived if there else None, trip=trip)
+
+    def _find_trip(self, node: _Node) -> str:
+        """Give the reason to switch the heater off now, if there is one."""
+        if self._open.at(node.time_s):
+            return TRIPS[2]
+        finger_limit, sample_limit = self._control.limits_k
+        too_warm = node.finger_k > finger_limit or node.sample_k > sample_limit
+        return TRIPS[1] if too_warm else TRIPS[0]
 
     def _remember(self) -> None:
         """Record the sample's next step, and note whether all is at rest."""
@@ -328,8 +599,9 @@ class Cryostat:
             abs(following.finger_k - node.finger_k),
             abs(following.sample_k - node.sample_k),
             abs(following.working_k - node.working_k),
+            abs(following.valve - node.valve),
         )
-        self._resting = slowest < REST * STEP
+        self._resting = slowest < REST * STEP and following.leak_mbar == node.leak_mbar
         end_s = node.time_s + STEP
         if self._resting:
             self._following = replace(node, time_s=end_s)
@@ -337,13 +609,24 @@ class Cryostat:
         else:
             self.sample_temperature.ramp(node.time_s, end_s, following.sample_k)
 
-    def _fade(self, time_s: float) -> float:
-        return min(self._helium_at(time_s) / self._parameters.helium_low, 1.0)
+    def _fade(self, node: _Node, time_s: float) -> float:
+        """Share of the flow that the dewar still gives."""
+        return min(self._level(node, time_s) / self._parameters.helium_low, 1.0)
 
-    def _helium_at(self, time_s: float) -> float:
-        since, level = self._helium
-        hours = (time_s - since) / SECONDS_PER_HOUR
-        return max(level - self._parameters.helium_use * self._flow * hours, 0.0)
+    def _level(self, node: _Node, time_s: float) -> float:
+        """Give the helium level after a time without a command, in %.
+
+        It falls by what flows: evenly while there is enough, and then ever slower.
+        """
+        since, level = node.helium
+        parameters = self._parameters
+        rate = parameters.helium_use * node.valve / SECONDS_PER_HOUR
+        low, duration = parameters.helium_low, time_s - since
+        enough = max(level - low, 0.0)
+        if rate * duration <= enough:
+            return level - rate * duration
+        rest = duration - enough / rate
+        return min(level, low) * math.exp(-rate / low * rest)
 
     def _noise(self, name: str, time_s: float) -> float:
         normal = hash_noise(self._seed, name, time_s, grid_s=NOISE_CELL)
