@@ -118,14 +118,10 @@ def survey(devices: Iterable[Device], timeout: float) -> list[Connection]:
     :
         One for each instrument.
     """
-    instruments: dict[str, dict[str, EpicsSignalBase]] = {}
+    instruments: dict[str, list[EpicsSignalBase]] = {}
     for device in devices:
-        signals = instruments.setdefault(device.prefix, {})
-        for signal in epics_signals(device):
-            # a signal that writes stands for one that only reads the same PV
-            if isinstance(signal, EpicsSignal) or signal.pvname not in signals:
-                signals[signal.pvname] = signal
-    _wait([s for signals in instruments.values() for s in signals.values()], timeout)
+        instruments.setdefault(device.prefix, []).extend(epics_signals(device))
+    _wait([s for signals in instruments.values() for s in signals], timeout)
     return [_examine(prefix, signals) for prefix, signals in instruments.items()]
 
 
@@ -190,29 +186,32 @@ def _wait(signals: list[EpicsSignalBase], timeout: float) -> None:
         pause.wait(LOOK_S)
 
 
-def _examine(prefix: str, signals: dict[str, EpicsSignalBase]) -> Connection:
-    """Sort the PVs of an instrument by what is wrong with them."""
-    missing: list[str] = []
-    silent: list[str] = []
-    read_only: list[str] = []
-    wrong_type: list[str] = []
-    for name, signal in signals.items():
-        pv = _pv(signal)
+def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
+    """Sort the PVs of an instrument by what is wrong with them.
+
+    Two signals may use one PV in different ways; it counts once.
+    """
+    missing: dict[str, None] = {}
+    silent: dict[str, None] = {}
+    read_only: dict[str, None] = {}
+    wrong_type: dict[str, None] = {}
+    for signal in signals:
+        name, pv = signal.pvname, _pv(signal)
         if not pv.connected:
-            missing.append(name)
+            missing[name] = None
             continue
         served = _served_type(pv)
         expected = expected_types(type(signal.parent), text=signal.as_string)
         if served not in expected:
-            wrong_type.append(f"{name} is {served}, expected {CALLED[expected]}")
+            wrong_type[f"{name} is {served}, expected {CALLED[expected]}"] = None
         elif isinstance(signal, EpicsSignal) and not pv.write_access:
-            read_only.append(name)
+            read_only[name] = None
         if not signal.connected:
-            silent.append(name)
+            silent[name] = None
     return Connection(
         instrument=instrument_name(prefix),
         prefix=prefix,
-        total=len(signals),
+        total=len({signal.pvname for signal in signals}),
         missing=tuple(missing),
         silent=tuple(silent),
         read_only=tuple(read_only),
