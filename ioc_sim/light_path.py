@@ -205,6 +205,8 @@ class LightPath:
         self, wavelength_nm: npt.ArrayLike, state: BenchState
     ) -> FloatArray:
         """Efficiency of the grating in the beam, relative to the first one."""
+        if state.grating == 1:
+            return np.ones(())
         spectrometer = self._sample.spectrometer
         return detection.grating_efficiency(wavelength_nm, spectrometer, state.grating)
 
