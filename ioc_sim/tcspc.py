@@ -272,7 +272,7 @@ class Tcspc(Instrument):
         "Counter_RBV",
         0,
         COUNTER,
-        "acquisitions",
+        "runs",
         doc="Acquisitions completed; written after all that belongs to it",
         mirrors="none: tells a client that the histogram is new",
     )
