@@ -498,7 +498,12 @@ class World(Axes):
     def _bleach(self, start_s: float, end_s: float) -> dict[int, float]:
         """Give the dose of each crystal in an interval; see `Fading`."""
         switch = self.faults.history("photodegradation")
-        if not (switch.at(start_s) or switch.span(start_s, end_s)):
+
+        def ever(*axes: History) -> bool:
+            return any(axis.at(start_s) or axis.span(start_s, end_s) for axis in axes)
+
+        leak = self.faults.history("shutter_leak")
+        if not (ever(switch) and ever(self.shutter, leak)):
             return {}
         steps = {**self._beam_steps(), **self._path_steps(), switch: 1.0}
         doses: dict[int, float] = {}
