@@ -55,7 +55,7 @@ def test_the_first_grating_is_mounted_at_the_start(value):
 
 @pytest.mark.parametrize(
     ("grating", "per_pixel", "resolution"),
-    [("Grating 2", 0.0864, 0.331), ("Grating 3", 0.0242, 0.093)],
+    [("Grating 2", 0.0864, 0.331), ("Grating 3", 0.0262, 0.100)],
 )
 def test_another_grating_has_its_dispersion_and_resolution(
     set_spec, value, grating, per_pixel, resolution
