@@ -166,7 +166,7 @@ class Objective(_Table):
 class Map(_Table):
     """The other crystals of the sample, and how much they differ from the first."""
 
-    number: Annotated[int, Field(ge=1, le=1000)]
+    number: Annotated[int, Field(ge=1, le=200)]
     width: Annotated[float, Field(ge=25)]
     clear: Annotated[float, Field(ge=0, le=10)]
     brightness: Annotated[float, Field(ge=0, le=2)]

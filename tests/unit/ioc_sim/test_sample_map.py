@@ -155,7 +155,7 @@ def test_between_the_crystals_there_is_only_scattered_light(sample):
 
 
 def test_light_is_the_sum_over_the_crystals_under_the_spot(variant):
-    crowded = variant(map__number=1000, map__width=25.0)
+    crowded = variant(map__number=200, map__width=25.0)
     path = LightPath(crowded, seed=3)
     sights = [
         (place.position_um, path.map.under(place.position_um))
