@@ -1,10 +1,12 @@
 """A real IOC process on a private port, and its output when a test fails."""
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -84,9 +86,8 @@ def ioc() -> Iterator[IocProcess]:
     assert status == 0, served.output
 
 
-@pytest.fixture
-def start_ioc() -> Iterator[Starter]:
-    """Start further IOCs; they are reaped after the test."""
+@contextmanager
+def starting() -> Iterator[Starter]:
     started = []
 
     def start(*options, **kwargs):
@@ -96,6 +97,104 @@ def start_ioc() -> Iterator[Starter]:
     yield start
     for served in started:
         served.stop()
+
+
+@pytest.fixture
+def start_ioc() -> Iterator[Starter]:
+    """Start further IOCs; they are reaped after the test."""
+    with starting() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_module_ioc() -> Iterator[Starter]:
+    """Start IOCs for all tests of a module."""
+    with starting() as start:
+        yield start
+
+
+CLIENT = """
+import json, sys, epics
+epics.ca.PREEMPTIVE_CALLBACK = True
+pvs = {}
+for line in sys.stdin:
+    what, name, value, timeout = json.loads(line)
+    if what == "end":
+        break
+    if name not in pvs:
+        pvs[name] = epics.PV(name, auto_monitor=False)
+    answer = None
+    if pvs[name].wait_for_connection(timeout):
+        if what == "put":
+            answer = pvs[name].put(value, wait=True, timeout=timeout)
+        elif what == "get":
+            answer = pvs[name].get(use_monitor=False, timeout=timeout, as_string=value)
+        elif what == "type":
+            answer = pvs[name].type
+        elif what == "severity":
+            fresh = pvs[name].get_timevars(timeout=timeout, warn=False)
+            answer = fresh and fresh["severity"]
+    if hasattr(answer, "tolist"):
+        answer = answer.tolist()
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Client:
+    """A pyepics client in a process of its own, with an environment of its own."""
+
+    def __init__(self, prefix, env):
+        self.prefix = prefix
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CLIENT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | env,
+        )
+
+    def _ask(self, what, name, value=None, timeout=20.0):
+        request = json.dumps([what, self.prefix + name, value, timeout])
+        self.process.stdin.write(request + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def put(self, name, value, timeout=20.0):
+        """Put and wait; whether it completed in time."""
+        return self._ask("put", name, value, timeout) == 1
+
+    def get(self, name, timeout=20.0):
+        """Read from the server; None without an answer in time."""
+        return self._ask("get", name, timeout=timeout)
+
+    def text(self, name):
+        return self._ask("get", name, value=True)
+
+    def type(self, name):
+        return self._ask("type", name)
+
+    def severity(self, name):
+        return self._ask("severity", name)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def start_client():
+    """Start pyepics clients with an environment; they are ended after the module."""
+    started = []
+
+    def start(prefix, env):
+        started.append(Client(prefix, env))
+        return started[-1]
+
+    yield start
+    for client in started:
+        client.close()
 
 
 @pytest.hookimpl(wrapper=True)
