@@ -113,7 +113,7 @@ def served():
 
 def plain(name):
     """The name under which a record serves its value."""
-    return name.removesuffix(".VAL")
+    return name.removesuffix("$").removesuffix(".VAL")
 
 
 def channel(served, name):

@@ -67,8 +67,10 @@ class Laser(Device):
     interlock = Cpt(EpicsSignalRO, "Interlock_RBV", string=True, kind="config")
     ready = Cpt(EpicsSignalRO, "Ready_RBV", string=True, kind="omitted")
     status = Cpt(EpicsSignalRO, "Status_RBV", kind="config")
-    status_text = Cpt(EpicsSignalRO, "StatusText_RBV", string=True, kind="omitted")
-    fault_message = Cpt(EpicsSignalRO, "FaultMessage_RBV", string=True, kind="omitted")
+    status_text = Cpt(EpicsSignalRO, "StatusText_RBV.VAL$", string=True, kind="omitted")
+    fault_message = Cpt(
+        EpicsSignalRO, "FaultMessage_RBV.VAL$", string=True, kind="omitted"
+    )
     monitor = Cpt(EpicsSignalRO, "Monitor_RBV", kind="normal")
     """Output before the filter, in % of the full one."""
     base_temperature = Cpt(EpicsSignalRO, "BaseTemperature_RBV", kind="normal")
@@ -79,7 +81,7 @@ class Laser(Device):
     keepalive = Cpt(EpicsSignal, "Keepalive", kind="omitted")
     reset_interlock = Cpt(EpicsSignal, "InterlockReset", kind="omitted")
     reset_faults = Cpt(EpicsSignal, "Reset", kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
 
     def reset(self) -> DeviceStatus:
         """Reset interlock and faults; the emission stays off.

@@ -64,6 +64,11 @@ class PowerMeter(Device):
         super().__init__(prefix, **kwargs)
         self._free = threading.Lock()
 
+    @property
+    def last_error(self) -> EpicsSignalRO:
+        """What the power control said of its last refusal."""
+        return cast("PowerControl", self.parent).last_error
+
     def average(self, ranging: Halt | None = None) -> tuple[float, float]:
         """Average the pick-off power over the averaging time; blocks.
 
@@ -237,7 +242,7 @@ class PowerControl(Device):
     expected_power = Cpt(EpicsSignalRO, "ExpectedPower_RBV", kind="omitted")
     power_cap = Cpt(Parameter, "PowerCap", tolerance=1e-6, kind="config")
     """Power at the sample that the operator allows at most; the IOC enforces it."""
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
 
     repetition_rate = Cpt(Derived, units="MHz", kind="config")
     spot_diameter = Cpt(Derived, units="um", value=1.2, kind="config")

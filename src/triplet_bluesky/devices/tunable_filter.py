@@ -118,7 +118,7 @@ class TunableFilter(Device):
     medium = Cpt(EpicsSignalRO, "Medium_RBV", string=True, kind="config")
     stop_motion = Cpt(EpicsSignal, "Stop", kind="omitted")
     start_homing = Cpt(EpicsSignal, "Home", kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
 
     def home(self) -> DeviceStatus:
         """Take the wavelength from the index mark anew; the filter ends there.
