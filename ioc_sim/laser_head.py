@@ -78,7 +78,8 @@ class LaserHead:
             Simulated seconds.
         """
         loss = self._laser.cold_loss
-        return 1 - (1 - self._output.at(time_s)) / loss if loss else 1.0
+        missing = (1 - self._output.at(time_s)) / loss if loss else 0.0
+        return min(max(1 - missing, 0.0), 1.0)
 
     def base_temperature(self, time_s: float) -> float:
         """Give the temperature of the base plate, in degC.
