@@ -422,7 +422,7 @@ class Tcspc(Instrument):
         """Show what has been counted."""
         self._shown_at = asyncio.get_running_loop().time()
         fullest, total = int(counted.counts.max()), counted.total
-        turns = float(np.floor(counted.syncs))
+        turns = float(round(counted.syncs))
         await self.samples.post(counted.counts.astype(np.int32))
         await self.total.post(total)
         await self.turns.post(turns)

@@ -57,6 +57,11 @@ class Photomultiplier(Device):
     overrange = Cpt(EpicsSignalRO, "Overrange_RBV", string=True, kind="normal")
     reset = Cpt(EpicsSignal, "Reset", kind="omitted")
 
+    @property
+    def last_error(self) -> Any:
+        """What the instrument says of its last refusal."""
+        return getattr(self.parent, "last_error", None)
+
     def clear(self) -> DeviceStatus:
         """Forget a trip; the high voltage stays off until it is set.
 
@@ -141,8 +146,8 @@ class TCSPC(Device):
     counter = Cpt(EpicsSignalRO, "Counter_RBV", kind="omitted")
     warnings = Cpt(EpicsSignalRO, "Warnings_RBV", kind="normal")
     pile_up_warning = Cpt(EpicsSignalRO, "PileUp_RBV", string=True, kind="omitted")
-    error = Cpt(EpicsSignalRO, "ERROR", string=True, kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    error = Cpt(EpicsSignalRO, "ERROR.VAL$", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
 
     repetition_rate = Cpt(Derived, units="MHz", kind="config")
     """Rate of the laser, which the trigger has to have; NaN if it is not known."""
