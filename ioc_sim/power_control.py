@@ -34,7 +34,7 @@ ROUNDING = 1e-6
 
 PERCENT = 100.0
 ATTENUATOR = "EPICS motorRecord of the filter wheel"
-SHUTTER = "EPICS synApps optics shutter"
+SHUTTER = "areaDetector ADCore ADBase"
 TABLE = "none: a table that the bench's owner has measured"
 
 NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
@@ -81,14 +81,14 @@ class PowerControl(Instrument):
         CLOSED_OPEN,
         "Closed",
         doc="Let light to the sample; refused if the cap were exceeded",
-        mirrors=SHUTTER,
+        mirrors=f"{SHUTTER} ShutterControl",
     )
     shutter_rbv = choice_rbv(
         "Shutter_RBV",
         CLOSED_OPEN,
         "Closed",
         doc="Closed when it is fully closed, by its limit switches",
-        mirrors=f"{SHUTTER} status",
+        mirrors=f"{SHUTTER} ShutterStatus_RBV",
     )
     max_power_rbv = number_rbv(
         "MaxPower_RBV",
