@@ -265,7 +265,7 @@ class Spectrometer(Instrument):
     @wavelength.putter
     async def _put_wavelength(self, instance: Any, value: float) -> None:
         """Turn the grating; completes when it rests and the axis is written."""
-        self._refuse_beyond_reach(str(value), value, self.grating.value)
+        self._refuse_beyond_reach(self.grating.value, value)
         await instance.post(value)
         await self._centre.move(value)
         raise SkipWrite
@@ -273,7 +273,7 @@ class Spectrometer(Instrument):
     @grating.putter
     async def _put_grating(self, instance: Any, value: str) -> None:
         """Turn the turret; completes when it rests and the axis is written."""
-        self._refuse_beyond_reach(value, self.wavelength.value, value)
+        self._refuse_beyond_reach(value, self.wavelength.value)
         await instance.post(value)
         await self._turret.move(_place(value))
         raise SkipWrite
@@ -312,15 +312,13 @@ class Spectrometer(Instrument):
             await self._report_lamp(0.0)
         raise SkipWrite
 
-    def _refuse_beyond_reach(self, asked: str, centre_nm: float, grating: str) -> None:
+    def _refuse_beyond_reach(self, grating: str, centre_nm: float) -> None:
+        """Refuse a centre that a grating does not reach; the reason fits 40 letters."""
         truth = self.world.sample.spectrometer
         low = truth.shortest[_place(grating) - 1]
         high = truth.longest[_place(grating) - 1]
         if not low <= centre_nm <= high:
-            msg = (
-                f"got {asked}, but {grating} at {centre_nm:g} nm is out of its range "
-                f"{low:g}..{high:g} nm"
-            )
+            msg = f"{grating} has {low:g}..{high:g} nm, got {centre_nm:g}"
             raise RefusedPutError(msg)
 
     async def _report_centre(self, centre_nm: float) -> None:
