@@ -226,3 +226,366 @@ def test_the_history_is_continuous_across_a_command(cryostat):
 
     assert model.sample_temperature.at(7.1) == pytest.approx(before)
     assert model.read(7.1 + STEP / 2).sample_k == pytest.approx(before, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("start", "target", "after_ramp"),
+    [(4, 5, 14), (4, 10, 90), (10, 20, 90), (20, 40, 90), (80, 160, 90), (10, 4, 90)],
+)
+def test_a_ramped_step_settles_within_the_time_that_plans_reckon_with(
+    cryostat, start, target, after_ramp
+):
+    model = cryostat(float(start))
+    ramp_s = abs(target - start) / 10 * 60
+
+    model.set_point(0.0, float(target))
+    path = follow(model, ramp_s + 300.0)
+
+    outside = np.flatnonzero(np.abs(path - target) > 0.05)
+    assert outside[-1] + 1 - ramp_s <= after_ramp
+
+
+@pytest.mark.parametrize("kelvin", [4.0, 20.0, 77.0, 295.0])
+def test_at_rest_it_is_stable_to_a_few_millikelvins(cryostat, kelvin):
+    model = cryostat(kelvin, thermometer_noise=0.003)
+    model.set_stability(0.0, band_k=0.05, hold_s=60.0)
+
+    readings = follow(model, 600.0)[100:]
+    judged = model.read(600.0)
+
+    assert np.sqrt(np.mean((readings - kelvin) ** 2)) < 0.006
+    assert judged.rms_k < 0.006
+    assert judged.rms_k <= judged.peak_k < 0.03
+    assert judged.stable
+
+
+@pytest.mark.parametrize("kelvin", [5.5, 30.0, 150.0, 295.0])
+@pytest.mark.parametrize("flow", [100.0, 40.0])
+def test_at_rest_the_heater_makes_up_for_the_losses(cryostat, kelvin, flow):
+    model = cryostat(kelvin)
+    model.set_flow(0.0, flow)
+
+    reading = model.read(3600.0)
+
+    losses = 0.16 * flow / 100 * (kelvin - 3.2) - 4e-4 * (300 - kelvin)
+    assert reading.finger_k == pytest.approx(kelvin, abs=1e-4)
+    assert reading.heater_w == pytest.approx(losses, rel=1e-3, abs=1e-5)
+
+
+def independent_run(start_k, target_k, ramp_k_per_s, duration_s):
+    """The heat balance under a continuous PI loop with feed-forward, by scipy.
+
+    Written from the equations alone, with adaptive steps.
+    """
+    slope = np.sign(target_k - start_k) * ramp_k_per_s
+    ramp_s = abs(target_k - start_k) / ramp_k_per_s
+
+    def capacity(kelvin):
+        return 110 * kelvin**3 / (kelvin**3 + 45**3) + 0.6
+
+    def losses(kelvin):
+        return 0.16 * (kelvin - 3.2) - 4e-4 * (300 - kelvin)
+
+    def change(time, state, ramping):
+        finger, sample, integral = state
+        working = start_k + slope * time if ramping else target_k
+        gain = capacity(finger) / 12
+        forward = losses(working) + capacity(finger) * slope * ramping
+        wanted = 0.95 * forward + gain * (working - finger + integral)
+        heater = np.clip(wanted, 0, 50)
+        return [
+            (heater - losses(finger)) / capacity(finger),
+            (finger - sample) / 1.5,
+            (working - finger) / 45 * (heater == wanted),
+        ]
+
+    state = [start_k, start_k, 0.05 * losses(start_k) / (capacity(start_k) / 12)]
+    times = np.arange(0.0, duration_s, 1.0)
+    parts = []
+    for first, last, ramping in [(0, ramp_s, True), (ramp_s, duration_s, False)]:
+        chosen = times[(times >= first) & (times < last)]
+        solved = solve_ivp(
+            change,
+            (first, last),
+            state,
+            args=(ramping,),
+            t_eval=[*chosen, last],
+            rtol=1e-8,
+            max_step=0.1,
+        )
+        state = solved.y[:, -1]
+        parts.append(solved.y[1, :-1])
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize(("start", "target"), [(10.0, 20.0), (40.0, 50.0)])
+def test_the_controlled_cryostat_follows_its_differential_equations(
+    cryostat, start, target
+):
+    model = cryostat(start)
+    model.set_point(0.0, target)
+
+    path = follow(model, 180.0)
+
+    expected = independent_run(start, target, 1 / 6, 180.0)
+    assert np.abs(path - expected).max() < 0.04
+    assert path[-1] == pytest.approx(expected[-1], abs=0.005)
+
+
+def test_the_energy_is_conserved_over_a_step(cryostat, sample):
+    model = cryostat(20.0)
+    model.set_point(0.0, 40.0)
+    parameters = sample.cryostat
+
+    times = np.arange(0.0, 400.0, STEP)
+    readings = [model.read(time) for time in times]
+    finger = np.array([reading.finger_k for reading in readings])
+    heater = np.array([reading.heater_w for reading in readings])
+    flow = np.array([heat_flow(kelvin, 1.0, parameters) for kelvin in finger])
+    stored = np.array([heat_capacity(kelvin, parameters) for kelvin in finger])
+
+    supplied = (heater[:-1] + (flow[:-1] + flow[1:]) / 2).sum() * STEP
+    gained = ((stored[:-1] + stored[1:]) / 2 * np.diff(finger)).sum()
+    assert gained == pytest.approx(supplied, rel=2e-3)
+
+
+def test_a_dry_dewar_lets_the_sample_warm_up(cryostat):
+    model = cryostat(helium_use=2.0)
+    model.run_dry(0.0, 1.0)
+
+    start, minute, five_minutes = (model.read(t) for t in (0.0, 60.0, 300.0))
+
+    assert start.helium_percent < 1.0
+    assert minute.sample_k == pytest.approx(9.2, abs=0.5)
+    assert five_minutes.sample_k == pytest.approx(13.6, abs=0.5)
+    assert five_minutes.heater_w == 0.0
+    assert not minute.stable
+
+
+def test_a_full_dewar_brings_the_temperature_back(cryostat):
+    model = cryostat()
+    model.run_dry(0.0, 1.0)
+    model.run_dry(300.0, 0.0)
+
+    reading = model.read(900.0)
+
+    assert reading.helium_percent > 99.0
+    assert reading.sample_k == pytest.approx(4.0, abs=0.01)
+    assert reading.stable
+
+
+def test_a_leak_warms_the_finger_to_where_the_balance_says(cryostat):
+    model = cryostat()
+    model.spoil_vacuum(0.0, 1e-2)
+
+    soon, later = model.read(5.0), model.read(1800.0)
+
+    leak = 4e-4 * (1 + 1e-2 / 1e-3)
+    balance = (0.16 * 3.2 + leak * 300) / (0.16 + leak)
+    assert soon.vacuum_mbar < later.vacuum_mbar
+    assert later.vacuum_mbar == pytest.approx(1e-2, rel=0.01)
+    assert later.sample_k == pytest.approx(balance, abs=0.01)
+
+    model.spoil_vacuum(1800.0, 0.0)
+
+    assert model.read(5400.0).sample_k == pytest.approx(4.0, abs=0.01)
+    assert model.read(5400.0).vacuum_mbar == pytest.approx(5e-7, rel=0.05)
+
+
+def test_an_open_thermometer_switches_the_heater_off_for_good(cryostat):
+    model = cryostat(30.0)
+    model.open_thermometer(10.0, is_open=True)
+
+    during = model.read(60.0)
+    again = model.reset_trip(60.0)
+
+    assert np.isnan(during.sample_k)
+    assert np.isnan(during.peak_k)
+    assert (during.trip, during.heater_range, during.heater_w) == ("Sensor", "Off", 0)
+    assert not during.stable
+    assert not again
+    assert during.finger_k < 20.0
+
+    model.open_thermometer(61.0, is_open=False)
+
+    assert model.read(62.0).trip == "Sensor"
+    assert model.reset_trip(62.0)
+    model.change(62.0, heater_range="Range3/High")
+    assert model.read(600.0).sample_k == pytest.approx(30.0, abs=0.01)
+    assert model.read(600.0).stable
+
+
+def test_too_high_a_temperature_switches_the_heater_off_for_good(cryostat):
+    model = cryostat(20.0)
+    model.change(0.0, limits_k=(320.0, 25.0))
+    model.set_point(0.0, 40.0)
+    path = follow(model, 300.0)
+
+    tripped = model.read(300.0)
+
+    assert 25.0 <= path.max() < 25.2
+    assert (tripped.trip, tripped.heater_range) == ("Over temperature", "Off")
+    assert tripped.sample_k < 10.0
+    assert model.reset_trip(301.0)
+    assert model.read(302.0).heater_w == 0.0
+
+
+def test_the_finger_has_a_limit_of_its_own(cryostat):
+    model = cryostat(20.0)
+    model.change(0.0, limits_k=(21.0, 320.0))
+
+    model.change(0.0, mode="Open Loop", manual=50.0)
+
+    assert model.read(60.0).trip == "Over temperature"
+
+
+def test_a_low_range_cannot_hold_a_high_temperature(cryostat):
+    model = cryostat(40.0)
+    model.change(0.0, heater_range="Range1/Low")
+
+    reading = model.read(3600.0)
+
+    assert (reading.heater_w, reading.heater_percent) == (0.5, 100.0)
+    expected = (0.16 * 3.2 + 4e-4 * 300 + 0.5) / (0.16 + 4e-4)
+    assert reading.sample_k == pytest.approx(expected, abs=0.01)
+    assert not reading.stable
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mode": "Closed Loop PID", "p": 2.0, "i": 20.0},
+        {"heater_range": "Range2/Medium"},
+        {"mode": "Closed Loop PID", "p": 20.0, "heater_range": "Range2/Medium"},
+    ],
+)
+def test_the_loop_changes_over_without_a_jump(cryostat, settings):
+    model = cryostat(30.0)
+    before = model.read(100.0).heater_w
+
+    model.change(100.0, **settings)
+    path = [model.read(100.0 + t).sample_k for t in np.arange(0.0, 120.0, 1.0)]
+
+    assert model.read(100.3).heater_w == pytest.approx(before, rel=1e-3)
+    assert np.abs(np.array(path) - 30.0).max() < 0.01
+
+
+def test_a_loop_with_own_settings_gets_there_too(cryostat):
+    model = cryostat(20.0)
+    model.change(0.0, mode="Closed Loop PID", p=2.0, i=20.0, d=50.0)
+
+    model.set_point(0.0, 25.0)
+    reading = model.read(900.0)
+
+    assert reading.sample_k == pytest.approx(25.0, abs=0.01)
+    assert (reading.p, reading.i, reading.d) == pytest.approx((2.0, 20.0, 50.0))
+
+
+def test_too_large_a_gain_swings(cryostat):
+    model = cryostat(20.0)
+    model.change(0.0, mode="Closed Loop PID", p=1000.0, i=1000.0)
+
+    model.set_point(0.0, 25.0)
+    path = follow(model, 300.0)
+
+    assert np.ptp(path[200:]) > 0.1
+
+
+def test_an_open_loop_gives_the_manual_output(cryostat):
+    model = cryostat(4.0)
+    model.change(0.0, mode="Open Loop", manual=10.0)
+
+    reading = model.read(3600.0)
+
+    assert (reading.heater_w, reading.heater_percent) == (5.0, 10.0)
+    expected = (0.16 * 3.2 + 4e-4 * 300 + 5.0) / (0.16 + 4e-4)
+    assert reading.sample_k == pytest.approx(expected, abs=0.05)
+
+
+def test_without_the_ramp_the_working_set_point_is_there_at_once(cryostat):
+    model = cryostat()
+    model.change(0.0, ramping=False)
+
+    model.set_point(0.0, 10.0)
+
+    assert model.read(0.3).working_k == 10.0
+    assert not model.read(0.3).ramping
+
+
+def test_the_needle_valve_takes_its_time(cryostat):
+    model = cryostat()
+
+    end = model.set_flow(10.0, 40.0)
+
+    assert end == pytest.approx(16.0)
+    assert model.read(13.0).flow_percent == pytest.approx(70.0)
+    assert model.read(16.3).flow_percent == pytest.approx(40.0)
+
+
+def test_the_automatic_valve_saves_helium_at_rest_and_opens_to_cool(cryostat):
+    model = cryostat(100.0)
+    model.set_automatic_flow(0.0, automatic=True)
+
+    at_rest = model.read(600.0)
+    model.set_point(600.0, 20.0)
+    cooling = model.read(660.0)
+    cold = model.read(2400.0)
+
+    assert at_rest.flow_percent == pytest.approx(
+        100 * (2.0 + 4e-4 * 200) / (0.16 * 96.8), rel=0.01
+    )
+    assert at_rest.sample_k == pytest.approx(100.0, abs=0.01)
+    assert cooling.flow_percent == 100.0
+    assert cold.stable
+    assert cold.flow_percent < 100.0
+
+
+def test_the_window_forgets_no_excursion(cryostat):
+    """A disturbance that is over again counts as long as it is in the window."""
+    model = cryostat(20.0)
+    model.set_stability(0.0, band_k=0.05, hold_s=60.0)
+    model.set_flow(100.0, 20.0)
+    model.set_flow(130.0, 100.0)
+    times = np.arange(100.0, 500.0, 0.5)
+    readings = [model.read(time) for time in times]
+
+    distances = np.array([abs(reading.sample_k - 20.0) for reading in readings])
+    outside = times[np.flatnonzero(distances > 0.05)[-1]]
+    stable = times[[reading.stable for reading in readings]]
+
+    assert stable[stable > outside][0] == pytest.approx(outside + 60.0, abs=1.5)
+    assert readings[int((outside + 30 - 100) * 2)].peak_k > 0.05
+
+
+def test_noise_beyond_the_band_is_not_stable(cryostat):
+    model = cryostat(thermometer_noise=0.003)
+    model.set_stability(0.0, band_k=0.004, hold_s=30.0)
+
+    assert not model.read(100.0).stable
+    assert model.read(100.0).peak_k > 0.004
+
+
+def test_faults_and_settings_do_not_depend_on_when_it_was_asked(cryostat):
+    asked, left_alone = cryostat(20.0), cryostat(20.0)
+
+    def work(model, *, often):
+        model.set_point(1.05, 30.0)
+        model.set_flow(20.3, 60.0)
+        model.spoil_vacuum(33.3, 1e-3)
+        for time in np.arange(33.3, 90.0, 0.31) if often else []:
+            model.read(time)
+        model.run_dry(90.0, 0.5)
+        model.change(120.7, heater_range="Range2/Medium")
+        return model.read(400.0)
+
+    assert work(asked, often=True) == work(left_alone, often=False)
+
+
+def test_the_set_point_and_the_flow_come_in_any_order(cryostat):
+    first, second = cryostat(20.0), cryostat(20.0)
+    first.set_point(0.0, 30.0)
+    first.set_flow(0.0, 60.0)
+    second.set_flow(0.0, 60.0)
+    second.set_point(0.0, 30.0)
+
+    assert first.read(500.0) == second.read(500.0)
