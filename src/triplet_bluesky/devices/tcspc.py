@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from ophyd import Component as Cpt
@@ -58,9 +58,9 @@ class Photomultiplier(Device):
     reset = Cpt(EpicsSignal, "Reset", kind="omitted")
 
     @property
-    def last_error(self) -> Any:
+    def last_error(self) -> EpicsSignalRO:
         """What the instrument says of its last refusal."""
-        return getattr(self.parent, "last_error", None)
+        return cast("TCSPC", self.parent).last_error
 
     def clear(self) -> DeviceStatus:
         """Forget a trip; the high voltage stays off until it is set.
