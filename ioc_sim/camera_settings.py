@@ -37,7 +37,7 @@ SIZES = {"ArraySizeX_RBV", "ArraySizeY_RBV"}
 
 _Declared = records(
     "CameraRecords",
-    ("NDArrayBase", "ADBase", "andorCCD", "camera"),
+    ("NDArrayBase", "NDArrayBase:camera", "ADBase", "andorCCD", "camera"),
     {"PortName_RBV": CAMERA_PORT},
 )
 

@@ -35,7 +35,7 @@ MISSING = (AlarmSeverity.MAJOR_ALARM, AlarmStatus.STATE)
 
 _Declared = records(
     "Hdf5Records",
-    ("NDArrayBase", "NDPluginBase", "NDFile", "NDFileHDF5"),
+    ("NDArrayBase", "NDArrayBase:plugin", "NDPluginBase", "NDFile", "NDFileHDF5"),
     {
         "PluginType_RBV": "NDFileHDF5",
         "PortName_RBV": "HDF1",

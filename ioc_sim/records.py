@@ -209,7 +209,9 @@ def _expand(pattern: str, cells: list[Any]) -> Iterator[tuple[str, list[Any]]]:
 
 def _source(template: str, name: str) -> str:
     driver = _table()[template]["driver"]
-    return driver if driver.startswith("none") else f"{driver} {template} {name}"
+    if driver.startswith("none"):
+        return driver
+    return f"{driver} {template.partition(':')[0]} {name}"
 
 
 def _row(name: str, cells: list[Any], mirrors: str) -> _Row:

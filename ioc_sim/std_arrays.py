@@ -17,7 +17,7 @@ LINE = 1024
 
 _Declared = records(
     "StdArraysRecords",
-    ("NDArrayBase", "NDPluginBase"),
+    ("NDArrayBase", "NDArrayBase:plugin", "NDPluginBase"),
     {
         "PluginType_RBV": "NDPluginStdArrays",
         "PortName_RBV": "IMAGE1",

@@ -6,6 +6,15 @@ from typing import get_type_hints
 import pytest
 from caproto import ChannelType
 from ophyd import Device, EpicsSignal, Kind
+from ophyd.areadetector.base import EpicsSignalWithRBV
+from ophyd.areadetector.cam import AndorDetectorCam
+from ophyd.areadetector.paths import EpicsPathSignal
+from ophyd.areadetector.plugins import (
+    HDF5Plugin,
+    HDF5Plugin_V34,
+    ImagePlugin,
+    ImagePlugin_V34,
+)
 from ophyd.signal import EpicsSignalBase
 
 from ioc_sim.clock import ManualClock
@@ -46,20 +55,15 @@ SPARE = {
     ),
     "the same fields of the piezo along y": ("OBJ:Y", f"{MOTOR_FIELDS} .HOMF .ATHM"),
     "the same fields of the piezo along z": ("OBJ:Z", f"{MOTOR_FIELDS} .HOMF .ATHM"),
-    "records of ADBase that an operator's screen shows": (
+    "what ophyd's class of the camera leaves out, and the camera's data sheet": (
         "CCD:cam1:",
-        "AcquirePeriod AcquirePeriod_RBV NumImagesCounter_RBV ArrayCounter "
-        "StatusMessage_RBV SizeY_RBV MaxSizeX_RBV MaxSizeY_RBV ArraySizeX_RBV "
-        "ArraySizeY_RBV DataType_RBV",
+        "ADCoreVersion_RBV DriverVersion_RBV EpicsTSNsec_RBV EpicsTSSec_RBV "
+        "TimeStamp_RBV UniqueId_RBV WaitForPlugins FramePeriod_RBV FullWell_RBV "
+        "ReadOutTime_RBV SaturatedPixels_RBV",
     ),
-    "what the operator, not a plan, decides about the chip": (
-        "CCD:cam1:",
-        "Temperature AndorCooler AndorCooler_RBV FullWell_RBV",
-    ),
-    "records of NDPluginStdArrays that stock image viewers connect to": (
-        "CCD:image1:",
-        "ArrayCounter_RBV ArraySize0_RBV EnableCallbacks EnableCallbacks_RBV "
-        "PluginType_RBV",
+    "what ophyd's class of the file writer leaves out": (
+        "CCD:HDF1:",
+        "FlushNow FreeCapture",
     ),
     "records of the Shamrock driver that an operator's screen shows": (
         "SPEC:",
@@ -81,6 +85,13 @@ SPARE = {
     if name != "ioc"
 }
 """PVs that our devices do not use: why they are served, and their names."""
+
+STOCK = {
+    "CCD:cam1:": (AndorDetectorCam,),
+    "CCD:image1:": (ImagePlugin, ImagePlugin_V34),
+    "CCD:HDF1:": (HDF5Plugin, HDF5Plugin_V34),
+}
+"""Classes of ophyd that the simulated camera serves every PV of."""
 
 NUMBERS = {ChannelType.DOUBLE, ChannelType.LONG}
 TEXTS = {ChannelType.ENUM, ChannelType.STRING, ChannelType.CHAR}
@@ -120,8 +131,20 @@ def channel(served, name):
     return served[plain(name)]
 
 
+def stock():
+    """Every PV that ophyd's own areaDetector classes ask for."""
+    for at, classes in STOCK.items():
+        for cls in classes:
+            for name, component, _ in signals(cls, at):
+                yield name
+                if issubclass(component.cls, EpicsSignalWithRBV | EpicsPathSignal):
+                    yield f"{name}_RBV"
+
+
 def spare():
-    return {at + name for at, names in SPARE.values() for name in names.split()}
+    return set(stock()) | {
+        at + name for at, names in SPARE.values() for name in names.split()
+    }
 
 
 def recorded():
