@@ -63,6 +63,8 @@ class Followed:
     """Units a second of an actuator whose read-back is only its state."""
     lost: float | None = None
     """Value that the axis falls to when the instrument's IOC dies; else it stays."""
+    play: bool = False
+    """Whether the axis follows with the play of the filter's gear, upwards from it."""
     while_on: str | None = None
     """Name of a history; where it is not one, the read-back says something else."""
 
@@ -89,7 +91,8 @@ def followed_axes(sample: Sample) -> dict[str, tuple[Followed, ...]]:
             ),
         ),
         "tunable_filter": (
-            Followed(pv="Wavelength_RBV", axis="filter_nm"),
+            Followed(pv="Wavelength_RBV", axis="filter_drive_nm"),
+            Followed(pv="Wavelength_RBV", axis="filter_nm", play=True),
             Followed(pv="Bandwidth_RBV", axis="bandwidth_nm"),
             Followed(pv="Shutter_RBV", axis="filter_open", speed=motion.SHUTTER_SPEED),
         ),
@@ -199,9 +202,9 @@ class Follower:
         wanted: dict[str, Wanted] = {}
         for name, at in self._absent.items():
             start = self._prefix + at
-            for followed in self._axes.get(name, ()):
-                receive = self._mover(followed)
-                wanted[start + followed.pv] = Wanted(name, NUMBER, receive)
+            for pv in {followed.pv for followed in self._axes.get(name, ())}:
+                receive = self._mover([f for f in self._axes[name] if f.pv == pv])
+                wanted[start + pv] = Wanted(name, NUMBER, receive)
             if name in self._axes:
                 wanted[start + HEARTBEAT] = Wanted(name, NUMBER, _ignore)
             if name == "sim":
@@ -217,13 +220,15 @@ class Follower:
                 wanted[start + fault.pv] = Wanted("sim", kind, switch)
         return wanted
 
-    def _mover(self, followed: Followed) -> Receive:
+    def _mover(self, axes: Iterable[Followed]) -> Receive:
         async def move(value: Any, time_s: float) -> None:
-            gate = followed.while_on
-            held = gate is None or getattr(self._world, gate).at(time_s) == 1
-            if held and math.isfinite(value):
-                axis_value = followed.offset + followed.scale * float(value)
-                self._move(followed, axis_value, time_s)
+            if not math.isfinite(value):
+                return
+            for followed in axes:
+                gate = followed.while_on
+                if gate is None or getattr(self._world, gate).at(time_s) == 1:
+                    target = followed.offset + followed.scale * float(value)
+                    self._move(followed, target, time_s)
 
         return move
 
@@ -237,6 +242,10 @@ class Follower:
         history: History = getattr(self._world, followed.axis)
         last = self._latest.get(followed.axis, -math.inf)
         time_s = max(time_s, last)
+        if followed.play and math.isfinite(last):
+            play = self._world.sample.filter.play
+            play += self._world.faults.at("filter_play", time_s)
+            value = min(max(history.at(time_s), value), value + play)
         if followed.speed is not None:
             history.move(time_s, value, followed.speed)
         elif followed.step:
