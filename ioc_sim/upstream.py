@@ -165,6 +165,8 @@ class Follower:
         self._latest: dict[str, float] = {}
         if "cryostat" in absent:
             world.cryostat = _Thermometer(world.temperature_k)
+        if "tunable_filter" in absent:
+            world.filter_drive_nm = world.filter_nm
 
     async def run(self) -> None:
         """Follow until cancelled; servers may come and go."""
