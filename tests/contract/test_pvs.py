@@ -35,6 +35,7 @@ INSTRUMENTS = {
     "spectrometer": "SPEC:",
     "ccd": "CCD:",
     "ccd_images": "CCD:",
+    "tcspc": "TCSPC:",
     "ioc": "IOC:",
 }
 
@@ -75,6 +76,7 @@ SPARE = {
         "CRYO:",
         "P_S1 I_S1 D_S1 MOUT_S1 MOUT1 RDGST0 TLIMIT_S0 TLIMIT0 HTRST1",
     ),
+    "a record of KIT's support that its screens show": ("TCSPC:", "FLUX_FAST"),
     "how long the process runs, for screens": ("IOC:", "UpTime_RBV"),
 } | {
     f"what a health table shows of {name}": (

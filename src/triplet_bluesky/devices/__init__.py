@@ -12,10 +12,12 @@ from triplet_bluesky.devices.objective import Objective
 from triplet_bluesky.devices.power_control import PowerControl
 from triplet_bluesky.devices.shutter import Shutter
 from triplet_bluesky.devices.spectrometer import Spectrometer
+from triplet_bluesky.devices.tcspc import TCSPC
 from triplet_bluesky.devices.tunable_filter import TunableFilter
 
 __all__ = [
     "CCD",
+    "TCSPC",
     "Analyser",
     "Bench",
     "CCDImages",

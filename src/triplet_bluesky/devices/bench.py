@@ -16,6 +16,7 @@ from triplet_bluesky.devices.laser import Laser
 from triplet_bluesky.devices.objective import Objective
 from triplet_bluesky.devices.power_control import PowerControl
 from triplet_bluesky.devices.spectrometer import Spectrometer
+from triplet_bluesky.devices.tcspc import TCSPC
 from triplet_bluesky.devices.tunable_filter import TunableFilter
 from triplet_bluesky.errors import ConnectError
 
@@ -47,6 +48,8 @@ class Bench:
     """Cooled CCD behind the spectrograph: spectra."""
     ccd_images: CCDImages
     """The same CCD: images and kinetic series, in files."""
+    tcspc: TCSPC
+    """Photon counting behind the spectrograph's side exit."""
     ioc: IocStatus
     """Identity of the IOC."""
 
@@ -79,6 +82,7 @@ class Bench:
             ccd_images=CCDImages(
                 f"{prefix}CCD:", name="ccd_images", folder=frames, labels={"detectors"}
             ),
+            tcspc=TCSPC(f"{prefix}TCSPC:", name="tcspc", labels={"detectors"}),
             ioc=IocStatus(f"{prefix}IOC:", name="ioc"),
         )
 
@@ -111,7 +115,9 @@ class Bench:
         if not all(one.sound for one in connections):
             raise ConnectError(_explain(connections, timeout))
         self.power_control.follow(self.tunable_filter.wavelength.readback)
-        self.power_control.repetition_rate.put(float(self.laser.repetition_rate.get()))
+        rate_mhz = float(self.laser.repetition_rate.get())
+        self.power_control.repetition_rate.put(rate_mhz)
+        self.tcspc.repetition_rate.put(rate_mhz)
 
     def disconnect(self) -> None:
         """Give all PVs up, so that their IOC can go without an alarm here."""
