@@ -4,8 +4,9 @@ import epics
 import pytest
 from ophyd import EpicsMotor
 from ophyd.utils import UnknownStatusFailure
+from ophyd.utils.epics_pvs import AlarmSeverity
 
-from triplet_bluesky.devices import Analyser
+from triplet_bluesky.devices import Analyser, Cryostat
 from triplet_bluesky.errors import MoveError
 
 pytestmark = pytest.mark.ioc
@@ -31,8 +32,25 @@ def analyser(ioc):
 
 
 @pytest.fixture
-def fault(ioc):
-    """Switch faults on by their PV; they are off again after the test."""
+def cryostat(ioc):
+    """The cryostat; afterwards its heater is on and it is on its way to 4 K."""
+    device = Cryostat(f"{ioc.prefix}CRYO:", name="cryostat")
+    device.wait_for_connection(timeout=TIMEOUT)
+    yield device
+    device.temperature_limit.set(320.0).wait(TIMEOUT)
+    device.reset_trip().wait(TIMEOUT)
+    device.heater_range.set("Range3/High").wait(TIMEOUT)
+    device.flow_mode.set("Manual").wait(TIMEOUT)
+    device.flow.set(100.0).wait(TIMEOUT)
+    device.temperature.setpoint.put(4.0, wait=True, timeout=TIMEOUT)
+    device.destroy()
+
+
+@pytest.fixture
+def fault(ioc, request):
+    """Switch faults on by their PV; they are off before the devices are tidied up."""
+    if "cryostat" in request.fixturenames:
+        request.getfixturevalue("cryostat")
     switched = {}
 
     def switch(name, value):
@@ -42,7 +60,8 @@ def fault(ioc):
 
     yield switch
     for pv in switched.values():
-        pv.put(0, wait=True, timeout=TIMEOUT)
+        off = "" if pv.type.endswith("string") else 0
+        pv.put(off, wait=True, timeout=TIMEOUT)
 
 
 def test_ophyds_own_motor_class_knows_the_slide(stock):
@@ -136,3 +155,101 @@ def test_a_position_beyond_the_limits_of_the_record_is_refused(analyser):
     with pytest.raises(MoveError, match="possible is 0 to 25 mm"):
         analyser.polarizer.set(26.0)
     assert analyser.polarizer.egu == "mm"
+
+
+def test_a_temperature_is_recorded_with_what_a_scan_needs(cryostat):
+    cryostat.temperature.set(4.5).wait(TIMEOUT)
+
+    reading = {key: value["value"] for key, value in cryostat.read().items()}
+    configuration = cryostat.read_configuration()
+
+    assert reading["cryostat_temperature"] == pytest.approx(4.5, abs=0.1)
+    assert reading["cryostat_temperature_setpoint"] == 4.5
+    assert reading["cryostat_temperature_stable"] == "Yes"
+    rms, peak = (reading[f"cryostat_temperature_{name}"] for name in ("rms", "peak"))
+    assert 0 < rms < peak < 0.05
+    assert reading["cryostat_finger"] == pytest.approx(4.5, abs=0.1)
+    assert reading["cryostat_heater_power"] == pytest.approx(0.09, abs=0.02)
+    for key in ("heater_range", "loop_mode", "ramp_rate", "ramp", "flow", "flow_mode"):
+        assert f"cryostat_{key}" in configuration
+    for key in ("helium_level", "vacuum", "stable_band", "stable_time", "integral"):
+        assert f"cryostat_{key}" in configuration
+
+
+def test_an_open_thermometer_ends_the_wait_with_what_to_do(cryostat, fault):
+    move = cryostat.temperature.set(100.0)
+    fault("ThermometerOpen", 1)
+
+    with pytest.raises(MoveError, match=r"asked for 100.*KRDG1 reads nan K .*thermom"):
+        move.wait(TIMEOUT)
+
+    with pytest.raises(MoveError, match=r"cannot be reset.*still there"):
+        cryostat.reset_trip().wait(TIMEOUT)
+    assert cryostat.heater_range.position == "Off"
+    fault("ThermometerOpen", 0)
+
+    with pytest.raises(MoveError, match=r"heater off \(.*Trip_RBV is Sensor\); sample"):
+        cryostat.temperature.set(5.0).wait(TIMEOUT)
+
+
+def test_a_reading_that_is_none_ends_the_wait(cryostat, fault):
+    fault("NanReading", "CRYO:KRDG1")
+
+    with pytest.raises(MoveError, match=r"asked for 50.*KRDG1 reads nan K .*thermom"):
+        cryostat.temperature.set(50.0).wait(TIMEOUT)
+
+
+def test_a_temperature_above_the_limit_ends_the_wait(cryostat):
+    cryostat.temperature_limit.set(6.0).wait(TIMEOUT)
+
+    with pytest.raises(MoveError, match=r"is Over temperature\); sample .* finger"):
+        cryostat.temperature.set(8.0).wait(TIMEOUT)
+
+
+def test_a_tripped_controller_is_sent_nowhere(cryostat):
+    cryostat.temperature_limit.set(3.0).wait(TIMEOUT)
+    before = cryostat.temperature.setpoint.get(use_monitor=False)
+
+    with pytest.raises(MoveError, match="call reset_trip"):
+        cryostat.temperature.set(50.0).wait(TIMEOUT)
+
+    assert cryostat.temperature.setpoint.get(use_monitor=False) == before
+
+
+def test_a_temperature_that_is_not_reached_in_time_fails_with_all_readings(cryostat):
+    cryostat.temperature.timeout = 0.5
+
+    with pytest.raises(
+        MoveError,
+        match=r"asked for 200.*not stable after 0\.5 s; sample .* K, finger .* K, "
+        r"working set point .* K, greatest deviation .* K, heater .* flow .* helium "
+        r".* vacuum .* mbar",
+    ):
+        cryostat.temperature.set(200.0).wait(TIMEOUT)
+
+
+def test_a_stopped_temperature_counts_as_failed(cryostat):
+    move = cryostat.temperature.set(150.0)
+
+    cryostat.temperature.stop()
+
+    with pytest.raises(MoveError, match="stopped"):
+        move.wait(TIMEOUT)
+
+
+def test_the_flow_waits_for_the_valve(cryostat):
+    cryostat.flow.set(80.0).wait(TIMEOUT)
+
+    assert cryostat.flow.position == pytest.approx(80.0, abs=0.1)
+    cryostat.flow_mode.set("Automatic").wait(TIMEOUT)
+
+    with pytest.raises(MoveError, match="the IOC says: Flow: got 50 while"):
+        cryostat.flow.set(50.0).wait(TIMEOUT)
+
+
+def test_low_helium_is_an_alarm_of_the_level(cryostat, fault):
+    fault("HeliumLow", 1)
+
+    cryostat.helium_level.get(use_monitor=False)
+
+    assert cryostat.helium_level.alarm_severity == AlarmSeverity.MAJOR

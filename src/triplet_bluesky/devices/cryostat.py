@@ -110,8 +110,17 @@ class SampleTemperature(Axis):
         Raises
         ------
         MoveError
-            If the heater was switched off, or the thermometer gives no reading.
+            If the thermometer gives no reading, or the heater was switched off.
         """
+        readback = read_fresh(self.readback)
+        invalid = self.readback.alarm_severity == AlarmSeverity.INVALID
+        if invalid or not math.isfinite(readback):
+            msg = (
+                f"{label(self)}: asked for {value} K, but {self.readback.pvname} reads "
+                f"{readback} K (sensor: {read_fresh(self.sensor)}); look at the "
+                f"thermometer; {self._readings()}"
+            )
+            raise MoveError(msg)
         trip = read_fresh(self.trip)
         if trip != "None":
             msg = (
@@ -119,15 +128,6 @@ class SampleTemperature(Axis):
                 f"its heater off ({self.trip.pvname} is {trip}); {self._readings()}; "
                 "when the reason is gone, call reset_trip() of the cryostat and choose "
                 "a heater range"
-            )
-            raise MoveError(msg)
-        readback = read_fresh(self.readback)
-        invalid = self.readback.alarm_severity == AlarmSeverity.INVALID
-        if invalid or not math.isfinite(readback):
-            msg = (
-                f"{label(self)}: asked for {value} K, but {self.readback.pvname} reads "
-                f"{readback} K (sensor: {read_fresh(self.sensor)}); "
-                "look at the thermometer"
             )
             raise MoveError(msg)
 
