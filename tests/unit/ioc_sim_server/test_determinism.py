@@ -6,7 +6,6 @@ that commands come at exactly the same simulated times in each run.
 
 import asyncio
 import itertools
-import selectors
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,25 +36,6 @@ SETTINGS = {
 """One setting of each instrument."""
 
 
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop that does not wait: its time is that of the next timer."""
-
-    def __init__(self):
-        self._now = 0.0
-        super().__init__(selectors.SelectSelector())
-        select = self._selector.select
-
-        def jump(timeout=None):
-            if timeout and self._scheduled:
-                self._now = max(self._now, self._scheduled[0].when())
-            return select(0)
-
-        self._selector.select = jump
-
-    def time(self):
-        return self._now
-
-
 @dataclass
 class Run:
     """What a scenario has recorded."""
@@ -64,8 +44,8 @@ class Run:
     polled: bool = False
     recorded: dict = field(default_factory=dict)
 
-    def play(self, scenario, put):
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+    def play(self, scenario, put, loop):
+        with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(self._play(scenario, put))
         return self.recorded
 
@@ -98,6 +78,16 @@ async def poll(bench):
             await channel.read(channel.data_type)
         bench.world.truth()
         await asyncio.sleep(POLL_S)
+
+
+@pytest.fixture
+def play(put, jumping_loop):
+    """Run a scenario on a bench of its own: ``play(scenario, seed=6)``."""
+
+    def play(scenario, **kwargs):
+        return Run(**kwargs).play(scenario, put, jumping_loop)
+
+    return play
 
 
 HISTOGRAM = "TCSPC:SAMPLES_FAST"
@@ -144,33 +134,33 @@ def same(first, second):
     return {name for name in first if np.array_equal(first[name], second[name])}
 
 
-def test_the_same_seed_and_commands_give_the_same_counts(put):
-    first, again = Run().play(scan, put), Run().play(scan, put)
+def test_the_same_seed_and_commands_give_the_same_counts(play):
+    first, again = play(scan), play(scan)
 
     assert first["CCD:image1:ArrayData"].max() > 1000
     assert first[HISTOGRAM].sum() > 1000
     assert same(first, again) == set(first)
 
 
-def test_another_seed_gives_other_counts(put):
-    first, other = Run().play(scan, put), Run(seed=6).play(scan, put)
+def test_another_seed_gives_other_counts(play):
+    first, other = play(scan), play(scan, seed=6)
 
     assert same(first, other) == set()
 
 
-def test_a_client_that_polls_at_50_hz_changes_no_count(put):
-    alone, watched = Run().play(scan, put), Run(polled=True).play(scan, put)
+def test_a_client_that_polls_at_50_hz_changes_no_count(play):
+    alone, watched = play(scan), play(scan, polled=True)
 
     assert same(alone, watched) == set(alone)
 
 
 @pytest.mark.parametrize("turn", [1, 5, 9])
-def test_the_order_of_settings_does_not_matter(put, turn):
+def test_the_order_of_settings_does_not_matter(play, turn):
     settings = list(SETTINGS.items())
     other = settings[turn:][::-1] + settings[:turn]
 
-    forward = Run().play(in_order(settings), put)
-    backward = Run().play(in_order(other), put)
+    forward = play(in_order(settings))
+    backward = play(in_order(other))
 
     assert forward["CCD:image1:ArrayData"].max() > 1000
     assert same(forward, backward) == set(forward)
