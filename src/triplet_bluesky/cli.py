@@ -294,8 +294,8 @@ def doctor(
 ) -> None:
     """Examine every instrument: PVs, heartbeat, alarms, firmware, latency of reads.
 
-    Changes nothing. Exit status 1 if an instrument is not well; the store does not
-    count. The latency is the median and the worst of some reads.
+    Changes nothing. Exit status 1 if PVs are missing, hang or are INVALID; other alarms
+    and the store do not count. The latency is the median and the worst of some reads.
     """
     from triplet_bluesky.services import epics_environment  # noqa: PLC0415 - as in `demo`
 

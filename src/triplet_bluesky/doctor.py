@@ -50,7 +50,7 @@ def run_doctor(
     Returns
     -------
     :
-        Whether every instrument is well.
+        Whether every instrument answers and all that they say can be trusted.
     """
     with _without_noise():
         if as_json:
@@ -73,6 +73,9 @@ def run_doctor(
     for one in found:
         for complaint in one.complaints if not one.connection.absent else ():
             _line(console, f"{one.instrument}: {complaint}")
+        if one.alarm_pv:
+            text = f"{one.alarm_pv} reads {one.alarm_value} with {one.alarm} alarm"
+            _line(console, f"{one.instrument}: {text}")
         if one.last_error:
             _line(console, f"{one.instrument}: last refused put: {one.last_error}")
     console.print(_services_table(helpers))
@@ -95,7 +98,7 @@ def _table(found: list[Health]) -> Table:
         age = one.heartbeat_age_s
         table.add_row(
             one.instrument,
-            f"[{'green' if one.well else 'red'}]{one.state}[/]",
+            f"[{_color(one)}]{one.state}[/]",
             f"{connection.connected}/{connection.total}",
             "-" if age is None else f"{age:.1f} s",
             _alarm(one),
@@ -104,6 +107,12 @@ def _table(found: list[Health]) -> Table:
             _latency(one.latency),
         )
     return table
+
+
+def _color(one: Health) -> str:
+    if not one.well:
+        return "red"
+    return "green" if one.state == "ok" else "yellow"
 
 
 def _alarm(one: Health) -> str:

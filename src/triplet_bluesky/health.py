@@ -55,6 +55,8 @@ class Health:
     """Worst severity of its PVs."""
     alarm_pv: str = ""
     """The PV that has it."""
+    alarm_value: str = ""
+    """What it reads."""
     version: str = ""
     """What serves it, and its version."""
     simulated: bool | None = None
@@ -64,11 +66,15 @@ class Health:
     last_error: str = ""
     """What it said of the last put that it refused."""
     complaints: tuple[str, ...] = field(default=())
-    """What is wrong, in words; nothing if all is well."""
+    """What is wrong with its IOC or its PVs, in words; nothing if all is well."""
 
     @property
     def well(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether it answers and all that it says can be trusted.
+
+        An alarm below INVALID is no fault: a laser that is off is one for the counter
+        behind it.
+        """
         return not self.complaints
 
     @property
@@ -82,7 +88,8 @@ class Health:
             return "not as expected"
         if self.heartbeat_age_s is not None and self.heartbeat_age_s > STALE_S:
             return "hangs"
-        return "ok" if self.well else "alarm"
+        quiet = AlarmSeverity[self.alarm] < AlarmSeverity.MAJOR
+        return "ok" if self.well and quiet else "alarm"
 
     def as_dict(self) -> dict[str, Any]:
         """Give everything ready for JSON."""
@@ -99,6 +106,7 @@ class Health:
             "heartbeat_age_s": self.heartbeat_age_s,
             "alarm": self.alarm,
             "alarm_pv": self.alarm_pv,
+            "alarm_value": self.alarm_value,
             "version": self.version,
             "simulated": self.simulated,
             "latency_median_ms": latency.median_ms if latency else None,
@@ -153,7 +161,7 @@ def _examine(
 ) -> Health:
     """Look at one instrument."""
     signals = [s for device in devices for s in epics_signals(device) if s.connected]
-    severity, alarm_pv = _worst_alarm(signals)
+    severity, alarming = _worst_alarm(signals)
     age = _heartbeat_age(identity.heartbeat)
     sources = [s for s in (identity.heartbeat, *signals[:1]) if s.connected]
     latency = _latency(sources[0]) if sources else None
@@ -162,15 +170,16 @@ def _examine(
         complaints.append(f"no heartbeat for {age:.0f} s, its IOC hangs")
     if sources and latency is None:
         complaints.append(f"{sources[0].pvname} does not answer a read")
-    if severity >= AlarmSeverity.MAJOR:
-        complaints.append(f"{alarm_pv} is in {severity.name} alarm")
+    if alarming is not None and severity == AlarmSeverity.INVALID:
+        complaints.append(f"{alarming.pvname} is in INVALID alarm")
     said = _text(identity.simulated)
     return Health(
         instrument=connection.instrument,
         connection=connection,
         heartbeat_age_s=age,
         alarm=severity.name,
-        alarm_pv=alarm_pv,
+        alarm_pv=alarming.pvname if alarming else "",
+        alarm_value=_text(alarming) if alarming else "",
         version=_text(identity.version),
         simulated=said == "Yes" if said else None,
         latency=latency,
@@ -179,14 +188,16 @@ def _examine(
     )
 
 
-def _worst_alarm(signals: Iterable[EpicsSignalBase]) -> tuple[AlarmSeverity, str]:
-    """Give the worst severity and the first PV that has it."""
-    worst, name = AlarmSeverity.NO_ALARM, ""
+def _worst_alarm(
+    signals: Iterable[EpicsSignalBase],
+) -> tuple[AlarmSeverity, EpicsSignalBase | None]:
+    """Give the worst severity and the first signal that has it."""
+    worst, found = AlarmSeverity.NO_ALARM, None
     for signal in signals:
         severity = AlarmSeverity(signal.alarm_severity or AlarmSeverity.NO_ALARM)
         if severity > worst:
-            worst, name = severity, signal.pvname
-    return worst, name
+            worst, found = severity, signal
+    return worst, found
 
 
 def _heartbeat_age(heartbeat: EpicsSignalBase) -> float | None:

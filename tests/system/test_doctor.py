@@ -17,7 +17,18 @@ from triplet_bluesky.errors import ConnectError
 
 pytestmark = pytest.mark.ioc
 
-INSTRUMENTS = {"LASER", "FILTER", "POWER", "CRYO", "ANALYSER", "SPEC", "CCD", "IOC"}
+INSTRUMENTS = {
+    "LASER",
+    "FILTER",
+    "POWER",
+    "CRYO",
+    "OBJ",
+    "ANALYSER",
+    "SPEC",
+    "CCD",
+    "TCSPC",
+    "IOC",
+}
 FIELDS = {
     "instrument",
     "state",
@@ -30,6 +41,7 @@ FIELDS = {
     "heartbeat_age_s",
     "alarm",
     "alarm_pv",
+    "alarm_value",
     "version",
     "simulated",
     "latency_median_ms",
@@ -103,16 +115,19 @@ def test_a_bench_that_is_all_there_is_well(start_ioc, environment, doctor):
     found = {one["instrument"]: one for one in told["instruments"]}
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert (told["prefix"], told["healthy"]) == ("WELL:", True)
-    assert set(found) >= INSTRUMENTS
+    assert set(found) == INSTRUMENTS
     for one in found.values():
         assert set(one) == FIELDS
-        assert one["state"] == "ok"
+        assert one["state"] in {"ok", "alarm"}
+        assert one["alarm"] != "INVALID"
         assert one["connected"] == one["total"] > 4
         assert one["heartbeat_age_s"] < 5
         assert one["simulated"] is True
         assert 0 < one["latency_median_ms"] <= one["latency_worst_ms"]
         assert one["complaints"] == []
     assert found["CCD"]["version"].startswith("simulated ccd ")
+    assert found["SPEC"]["state"] == "ok"
+    assert found["TCSPC"]["alarm_value"] == "no trigger"
 
 
 def test_the_table_shows_which_instruments_are_missing(start_ioc, environment, doctor):
@@ -170,6 +185,7 @@ def test_a_refused_put_shows_as_an_alarm_with_its_reason(ioc, doctor, bench):
     assert told["LASER"]["state"] == "alarm"
     assert told["LASER"]["alarm"] == "INVALID"
     assert told["LASER"]["alarm_pv"] == f"{ioc.prefix}LASER:Level"
+    assert told["LASER"]["alarm_value"] == "0.0"
     assert "Level: got 900" in told["LASER"]["last_error"]
 
 
