@@ -44,9 +44,9 @@ MOVES = {
 
 SPEEDS = {
     "ANALYSER:HWP.VELO": 1.0,
-    "OBJ:X.VELO": 0.1,
-    "OBJ:Y.VELO": 0.1,
-    "OBJ:Z.VELO": 0.1,
+    "OBJ:X.VELO": 0.2,
+    "OBJ:Y.VELO": 0.2,
+    "OBJ:Z.VELO": 0.2,
     "FILTER:Velocity": 0.3,
 }
 """Speeds at which the moves outlast the measurement."""

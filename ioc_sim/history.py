@@ -224,6 +224,8 @@ class History:
         return self._segments[max(index - 1, 0)].at(time_s)
 
     def _index(self, time_s: float) -> int:
+        if time_s >= self._segments[-1].start:  # the common case
+            return len(self._segments) - 1
         index = bisect_right(self._segments, time_s, key=lambda segment: segment.start)
         return max(index - 1, 0)
 
