@@ -1,5 +1,6 @@
 """The CCD: exposures over the history of the bench, with areaDetector's names."""
 
+import asyncio
 from typing import Any
 
 from ioc_sim.acquisition import Acquisition
@@ -12,6 +13,9 @@ from ioc_sim.world import World
 
 __all__ = ["Ccd"]
 
+RATE_PERIOD = 1.0
+"""Real seconds that a rate of frames is counted over; ADCore."""
+
 
 class Ccd(Instrument):
     """A cooled camera with plugins that serve its last frame and write its frames."""
@@ -22,9 +26,10 @@ class Ccd(Instrument):
         self.image = StdArrays(f"{prefix}image1:", parent=self)
         self.file = Hdf5(f"{prefix}HDF1:", parent=self)
         plugins = (self.image, self.file)
+        self._counted = (self.camera, *plugins)
         self._chip = Chip(self.camera, world)
         self._acquisition = Acquisition(self.camera, plugins, world)
-        for part in (self.camera, *plugins):
+        for part in self._counted:
             self.pvdb.update(part.pvdb)
 
     async def start(self) -> None:
@@ -34,10 +39,21 @@ class Ccd(Instrument):
         await self.file.start()
 
     async def run(self) -> None:
-        """Keep the chip at its temperature."""
-        await self._chip.run()
+        """Keep the chip at its temperature, and show how many frames come."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._chip.run())
+            tasks.create_task(self._show_rates())
 
     async def make_safe(self) -> None:
         """Close the file that is being written."""
         await super().make_safe()
         await self.file.finish()
+
+    async def _show_rates(self) -> None:
+        before = [part.value("ArrayCounter") for part in self._counted]
+        while True:
+            await asyncio.sleep(RATE_PERIOD)
+            now = [part.value("ArrayCounter") for part in self._counted]
+            for part, last, count in zip(self._counted, before, now, strict=True):
+                await part.show_rate(max(count - last, 0) / RATE_PERIOD)
+            before = now

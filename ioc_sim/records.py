@@ -100,6 +100,17 @@ class Records(Part):
         """
         await self.record(name).post(value)
 
+    async def show_rate(self, rate_hz: float) -> None:
+        """Show how many frames come, if it is another number.
+
+        Parameters
+        ----------
+        rate_hz
+            Frames per second.
+        """
+        if self.value("ArrayRate_RBV") != rate_hz:
+            await self.show("ArrayRate_RBV", rate_hz)
+
     async def warn(
         self, name: str, severity: AlarmSeverity, status: AlarmStatus
     ) -> None:

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from caproto import ChannelType, DbrStringArray
 
+from ioc_sim.ccd import Ccd
 from ioc_sim.clock import Clock
 from ioc_sim.sample import load_sample
 from ioc_sim.server import Bench
 from ioc_sim.world import World
 
 TIME_FACTOR = 1000.0
+
+DEADLINE = 10.0
+"""Real seconds for what takes none, on a slow computer."""
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -65,3 +69,82 @@ def put():
         await channel.write_from_dbr(data, data_type or kind, metadata)
 
     return put
+
+
+class CcdOperator:
+    """A CCD alone over a fast world, and someone who operates it.
+
+    Records are named as in ``cam1:Acquire``.
+    """
+
+    TEXTS = ("FilePath", "FileName", "FileTemplate")
+
+    def __init__(self, world, put):
+        self.world = world
+        self.group = Ccd("T:CCD:", world=world)
+        self.put = put
+        asyncio.run(self.group.start())
+
+    def __getitem__(self, name):
+        return self.group.pvdb[f"T:CCD:{name}"]
+
+    def value(self, name):
+        return self[name].value
+
+    async def set(self, part, **values):
+        """Put to several records of a part, texts that are long as CHAR."""
+        for name, value in values.items():
+            channel = self[f"{part}:{name}"]
+            if name in self.TEXTS:
+                text = np.frombuffer(str(value).encode() + b"\0", dtype=np.uint8)
+                await self.put(channel, text, ChannelType.CHAR)
+            else:
+                await self.put(channel, value)
+
+    async def take(self, number=1):
+        """Take frames in one acquisition; gives the last one as it is served."""
+        await self.set("cam1", ImageMode="Multiple", NumImages=number, Acquire=1)
+        shape = self.value("image1:ArraySize1_RBV"), self.value("image1:ArraySize0_RBV")
+        return self.value("image1:ArrayData").reshape(shape)
+
+    def heard(self, name):
+        """A queue of all that a record is written from now on."""
+        values, post = asyncio.Queue(), self[name].post
+
+        async def watch(value):
+            await post(value)
+            values.put_nowait(value)
+
+        self[name].post = watch
+        return values
+
+    async def until(self, name, wanted):
+        """Wait until a record is written this value."""
+        values = self.heard(name)
+        async with asyncio.timeout(DEADLINE):
+            while self.value(name) != wanted:
+                await values.get()
+
+    async def capture(self):
+        """Start a capture; gives the task that completes with it."""
+        begun = asyncio.create_task(self.until("HDF1:Capture_RBV", "Capturing"))
+        await asyncio.sleep(0)
+        capture = asyncio.create_task(self.set("HDF1", Capture=1))
+        await begun
+        return capture
+
+
+@pytest.fixture
+def make_ccd(put):
+    """Make a CCD; several over worlds of the same seed do the same."""
+
+    def make(sample=None, *, seed=3, factor=TIME_FACTOR):
+        world = World(sample or load_sample(None), seed=seed, clock=Clock(factor))
+        return CcdOperator(world, put)
+
+    return make
+
+
+@pytest.fixture
+def ccd(make_ccd):
+    return make_ccd()
