@@ -34,7 +34,7 @@ then good to 1e-5 of a bin."""
 
 PS_PER_S = 1e12
 
-CONVERGED = 1e-11
+CONVERGED = 1e-9
 """Largest change of the live share in one iteration that counts as none."""
 
 MOST_ITERATIONS = 500

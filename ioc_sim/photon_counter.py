@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,9 @@ class PhotonCounter:
             return
         self._checked_gates = gates
         limit = self._tcspc.trip_rate * HZ_PER_MHZ
+        if self._world.at_rest(first * GATE_S, gates * GATE_S):
+            latest = self._mean_cathode_rate(gates - 1)
+            first = first if latest > NEAR * limit else gates
         for start_s, end_s, light in self._cathode(first * GATE_S, gates * GATE_S):
             if light.total > NEAR * limit and self._trip_within(start_s, end_s, limit):
                 return
@@ -164,14 +168,9 @@ class PhotonCounter:
         """
         start_s, end_s = gate * GATE_S, (gate + 1) * GATE_S
         timed = self._laser_rate / (settings.divider * self.timed_every(settings))
-        steps = {self._world.faults.history("lost_sync"): 0.5}
-        live = sum(
-            b - a
-            for a, b, _ in self._world.arrivals(start_s, end_s, steps)
-            if self._triggers((a + b) / 2, settings)
-        )
         pulses = math.floor(end_s * timed) - math.floor(start_s * timed)
-        return round(pulses * live / GATE_S) * settings.divider / GATE_S
+        live = self._triggered_s(start_s, end_s, settings) / GATE_S
+        return round(pulses * live) * settings.divider / GATE_S
 
     def timed_every(self, settings: Settings) -> int:
         """Tell every which of the divided triggers is timed; the others are lost.
@@ -228,16 +227,28 @@ class PhotonCounter:
             periods=every,
         )
         walk = self._tcspc.walk * (settings.input_zero_mv - settings.sync_zero_mv)
-        expected, syncs = np.zeros(0), 0.0
+        expected = np.zeros(0)
         for a, b, light in self._inputs(start_s, end_s, settings):
             if not self._triggers((a + b) / 2, settings):
                 continue
             rate = detected(light, self.period_ps, self._tcspc, walk_ps=walk)
             part = expected_counts(rate, self.period_ps, binning) * (b - a)
             expected = expected + part if expected.size else part
-            syncs += (b - a) * self._laser_rate / every
+        timed_s = self._triggered_s(start_s, end_s, settings)
         noise = stream(self._world.seed, "tcspc", key)
-        return Slice(noise.poisson(expected), syncs)
+        return Slice(noise.poisson(expected), timed_s * self._laser_rate / every)
+
+    def _triggered_s(self, start_s: float, end_s: float, settings: Settings) -> float:
+        """Give how long the laser's trigger was seen in an interval."""
+        lost = self._world.faults.history("lost_sync")
+        cuts = {start_s, end_s}
+        for axis in (self._world.emission, lost):
+            cuts.update(axis.breakpoints(start_s, end_s))
+        return sum(
+            b - a
+            for a, b in pairwise(sorted(cuts))
+            if self._triggers((a + b) / 2, settings)
+        )
 
     def _triggers(self, time_s: float, settings: Settings) -> bool:
         """Tell whether the laser's trigger is seen."""

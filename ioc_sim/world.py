@@ -35,6 +35,9 @@ LONGEST_STEP = 10.0
 """Longest part of an exposure that one expected rate stands for, s: the laser drifts
 by 0.2 % in that time."""
 
+WARMED_K = 0.5
+"""Change of the temperature that hardly changes the light, K."""
+
 PERCENT = 100.0
 SECONDS_PER_HOUR = 3600.0
 
@@ -411,6 +414,19 @@ class World(Axes):
             (a, b, photoelectrons(self._path, self._mean_state(a, b), self.sample))
             for a, b in self._parts(start_s, end_s, every)
         ]
+
+    def at_rest(self, start_s: float, end_s: float) -> bool:
+        """Tell whether nothing in the light path moved or warmed up in an interval.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds; it has passed.
+        """
+        self.cryostat.advance(end_s)
+        axes = (*self._beam_steps(), *self._path_steps())
+        moved = any(axis.span(start_s, end_s) for axis in axes)
+        return not moved and self.temperature_k.span(start_s, end_s) < WARMED_K
 
     def _beam_steps(self) -> dict[History, float]:
         """Give the axes of the pump, each with a change that hardly shows."""
