@@ -71,6 +71,7 @@ class LightPath:
         self._sample = sample
         self.map = SampleMap(sample, seed)
         """The crystals of the sample; the paper's is the first."""
+        self._continuum = lru_cache(REMEMBERED_RATES)(self._continuum_on)
         self.rate = lru_cache(REMEMBERED_RATES)(self._rate)
         """Expected light on each pixel for a `BenchState`, in e-/s, without dark."""
 
@@ -163,15 +164,15 @@ class LightPath:
             edges_nm, state.pump_nm, state.bandwidth_nm, self._spread(state)
         )
         laser = self._sample.source
-        middle = (edges_nm[1:] + edges_nm[:-1]) / 2
-        shape = source.continuum_shape(middle, laser)
-        shape /= source.continuum_shape(state.pump_nm, laser)
-        leak = laser.leak * shape * np.diff(edges_nm) / state.bandwidth_nm
+        pump = float(source.continuum_shape(state.pump_nm, laser))
+        leak = laser.leak / (pump * state.bandwidth_nm)
+        leaked = leak * self._continuum(edges_nm.tobytes())
         passed = detection.unpolarized_transmission(
             state.analyser_in, self._sample.analyser
         )
         strength = 2 * self._sample.ccd.scatter * state.power_uw * passed
-        return strength * (line + leak) * self._efficiency(middle, state)
+        middle = (edges_nm[1:] + edges_nm[:-1]) / 2
+        return strength * (line + leaked) * self._efficiency(middle, state)
 
     def lamp_rate(self, state: BenchState, edges_nm: FloatArray) -> FloatArray:
         """Give the light of the calibration lamp, which stands before the slit.
@@ -195,6 +196,13 @@ class LightPath:
         strength = self._sample.spectrometer.lamp_rate * state.lamp
         light = neon_spectrum(edges_nm, self._spread(state))
         return strength * light * self._efficiency(middle, state)
+
+    def _continuum_on(self, edges: bytes) -> FloatArray:
+        """Give the laser's continuum in each interval: its shape times the width."""
+        edges_nm = np.frombuffer(edges)
+        middle = (edges_nm[1:] + edges_nm[:-1]) / 2
+        shape = source.continuum_shape(middle, self._sample.source)
+        return shape * np.diff(edges_nm)
 
     def _spread(self, state: BenchState) -> float:
         """FWHM of the line spread function, in nm."""
