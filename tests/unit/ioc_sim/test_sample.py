@@ -113,6 +113,31 @@ def test_a_file_replaces_only_what_it_names(load, sample):
             r"map.number: got 0, expected greater than or equal to 1",
         ),
         ("[map]\nclear = 30.0", r"map.clear: got 30.0, expected less than or equal to"),
+        (
+            "[source]\ndrift_time = 1.0",
+            r"source.drift_time: got 1.0, expected greater than or equal to 60",
+        ),
+        (
+            "[laser]\nbase_high = 50.0",
+            r"bench.toml: laser: expected ambient < base_high <= base_trip",
+        ),
+        (
+            "[spectrometer]\nshortest = [400, 900, 400]",
+            r"spectrometer: expected shortest < longest for each grating",
+        ),
+        ("[ccd]\npixel_well = 1e6", r"ccd: expected pixel_well <= full_well"),
+        (
+            "[tcspc]\nirf_tail_share = 0.5\nirf_bump_share = 0.5",
+            r"tcspc: expected irf_tail_share \+ irf_bump_share < 1",
+        ),
+        (
+            "[cryostat]\nhelium = 4.2",
+            r"cryostat: expected helium < temperature",
+        ),
+        (
+            "[spot]\nobjective = [20, 20, 41]",
+            r"bench.toml: expected spot.objective within 0 and objective.travel",
+        ),
         ("[source", r"bench.toml: is not TOML"),
     ],
 )
