@@ -1,5 +1,6 @@
-"""A real IOC process on a private port, and its output when a test fails."""
+"""A real IOC process on a private port, its output when a test fails, and a store."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+
+from triplet_bluesky.services import down, free_port, running, tiled_service
+from triplet_bluesky.settings import Settings
+from triplet_bluesky.storage.key import read_key
 
 READY = "ioc_sim: ready"
 START_DEADLINE = 30.0
@@ -111,6 +116,50 @@ def start_module_ioc() -> Iterator[Starter]:
     """Start IOCs for all tests of a module."""
     with starting() as start:
         yield start
+
+
+@pytest.fixture
+def make_settings(tmp_path_factory):
+    """Make settings of a bench; what a test has left running there ends with it."""
+    with contextlib.ExitStack() as stack:
+
+        def make():
+            directory = tmp_path_factory.mktemp("bench")
+            settings = Settings(data_dir=directory, tiled_port=free_port())
+            stack.callback(down, settings.state_dir)
+            return settings
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A running Tiled server; gives its settings."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("bench"), tiled_port=free_port()
+    )
+    with running([tiled_service(settings)], settings.state_dir):
+        yield settings
+
+
+@pytest.fixture
+def connect():
+    """Connect to the store of some settings, and disconnect at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(settings):
+            from triplet_bluesky.storage.client import catalog
+
+            client = catalog(settings.tiled_uri, read_key(settings.api_key_file))
+            stack.callback(client.context.close)
+            return client
+
+        yield connect
+
+
+@pytest.fixture
+def store(server, connect):
+    return connect(server)
 
 
 CLIENT = """

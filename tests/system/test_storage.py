@@ -1,6 +1,5 @@
 """Runs go from a RunEngine through a Tiled server to readers in other processes."""
 
-import contextlib
 import http.client
 import json
 import signal
@@ -27,7 +26,6 @@ from triplet_bluesky.services import (
     tiled_service,
     up,
 )
-from triplet_bluesky.settings import Settings
 from triplet_bluesky.storage.client import broker, catalog
 from triplet_bluesky.storage.key import read_key
 from triplet_bluesky.storage.reading import documents, read_run
@@ -100,48 +98,6 @@ def measure(bench, points, *, between=lambda _: None):
             yield from bps.trigger_and_read([bench])
 
     return plan()
-
-
-@pytest.fixture
-def make_settings(tmp_path_factory):
-    """Make settings of a bench; what a test has left running there ends with it."""
-    with contextlib.ExitStack() as stack:
-
-        def make():
-            directory = tmp_path_factory.mktemp("bench")
-            settings = Settings(data_dir=directory, tiled_port=free_port())
-            stack.callback(down, settings.state_dir)
-            return settings
-
-        yield make
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A running Tiled server; gives its settings."""
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("bench"), tiled_port=free_port()
-    )
-    with running([tiled_service(settings)], settings.state_dir):
-        yield settings
-
-
-@pytest.fixture
-def connect():
-    """Connect to the store of some settings, and disconnect at the end of the test."""
-    with contextlib.ExitStack() as stack:
-
-        def connect(settings):
-            client = catalog(settings.tiled_uri, read_key(settings.api_key_file))
-            stack.callback(client.context.close)
-            return client
-
-        yield connect
-
-
-@pytest.fixture
-def store(server, connect):
-    return connect(server)
 
 
 @pytest.fixture

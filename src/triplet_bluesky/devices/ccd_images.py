@@ -326,10 +326,8 @@ class CCDImages(Device):
     def _set(self, setting: Settable, value: Any) -> None:
         """Set until unstaging."""
         before = setting.position
-        if setting.agrees(value, before):
-            return
-        self._put_back.callback(lambda: setting.set(before).wait(SETTLE_S))
-        setting.set(value).wait(SETTLE_S)
+        self._put_back.callback(_make, setting, before)
+        _make(setting, value)
 
     def _asked(self) -> FrameStack:
         pixel_type = str(read_fresh(self.cam.data_type))
@@ -367,7 +365,7 @@ class CCDImages(Device):
             self._await_writer()
             acquired = halt.issue(self.cam.acquire, 1)
             self._await_frames(acquired, captured, dropped)
-            self._check_frames(stack.frames, last_id, dropped)
+            self._check_frames(stack, last_id, dropped)
         except BaseException:
             self._abandon()
             raise
@@ -423,23 +421,39 @@ class CCDImages(Device):
     def _dropped(self) -> int:
         return int(read_fresh(self.hdf.dropped_arrays))
 
-    def _check_frames(self, frames: int, last_id: int, dropped: int) -> None:
+    def _check_frames(self, stack: FrameStack, last_id: int, dropped: int) -> None:
         self.hdf.check_status()
         written = int(read_fresh(self.hdf.num_captured))
         lost = self._dropped() - dropped
         unique_id = int(read_fresh(self.hdf.unique_id))
-        if written == frames and not lost and unique_id == last_id:
+        if written == stack.frames and not lost and unique_id == last_id:
+            self._check_size(stack)
             return
         msg = (
-            f"{label(self)}: asked for {frames} frames, the file has {written}; the "
-            f"writer has dropped {lost} and had frame {unique_id} last, expected "
+            f"{label(self)}: asked for {stack.frames} frames, the file has {written}; "
+            f"the writer has dropped {lost} and had frame {unique_id} last, expected "
             f"{last_id}; was the acquisition aborted, or does another client drive "
             "the camera?"
         )
         raise AcquireError(msg)
+
+    def _check_size(self, stack: FrameStack) -> None:
+        rows, columns = (read_fresh(s) for s in (self.hdf.rows, self.hdf.columns))
+        if (int(rows), int(columns)) != (stack.rows, stack.columns):
+            msg = (
+                f"{label(self)}: the file has frames of {rows} x {columns} pixels, the "
+                f"camera announced {stack.rows} x {stack.columns}"
+            )
+            raise AcquireError(msg)
 
     def _abandon(self) -> None:
         """End what runs, without waiting; the failure is on its way already."""
         for signal in (self.cam.acquire, self.hdf.capture):
             if signal.connected:
                 issue(signal, 0)
+
+
+def _make(setting: Settable, value: Any) -> None:
+    """Bring a setting to a value, if it is not there already."""
+    if not setting.agrees(value, setting.position):
+        setting.set(value).wait(SETTLE_S)

@@ -136,6 +136,8 @@ class Hdf5Writer(Device):
     write_message = Cpt(EpicsSignalRO, "WriteMessage", string=True, kind="omitted")
     dropped_arrays = Cpt(EpicsSignalRO, "DroppedArrays_RBV", kind="omitted")
     unique_id = Cpt(EpicsSignalRO, "UniqueId_RBV", kind="omitted")
+    columns = Cpt(EpicsSignalRO, "ArraySize0_RBV", kind="omitted")
+    rows = Cpt(EpicsSignalRO, "ArraySize1_RBV", kind="omitted")
 
     def check_folder(self, folder: PurePath) -> None:
         """Refuse a folder in which the IOC cannot write files.

@@ -10,7 +10,7 @@ from bluesky_tiled_plugins.writing.tiled_writer import (
     RunNormalizer,
     _RunWriter,  # pyright: ignore[reportPrivateUsage] - what TiledWriter is made of
 )
-from event_model import Event, EventDescriptor, RunRouter, RunStart
+from event_model import Event, EventDescriptor, RunRouter, RunStart, StreamDatum
 
 from triplet_bluesky.errors import StorageError
 from triplet_bluesky.storage.casting import (
@@ -69,8 +69,23 @@ class FramesWithEvents(_RunWriter):
     """Registers files of frames as soon as the events that they belong to are sent.
 
     TiledWriter registers a file that holds a single point only when the run is closed:
-    of a session that is killed, all of them were lost.
+    of a session that is killed, all of them were lost. The first file is registered at
+    once, to know that the server takes it.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._begun: set[tuple[str, str]] = set()
+
+    def stream_datum(self, doc: StreamDatum) -> None:
+        """Take the place of a file in the run."""
+        data_key = self._stream_resource_cache[doc["stream_resource"]]["data_key"]
+        column = (doc["descriptor"], data_key)
+        if column in self._begun:
+            super().stream_datum(doc)
+        else:
+            self._begun.add(column)
+            self._write_external_data(doc)
 
     def event(self, doc: Event) -> None:
         """Take an event; when its batch is sent, register the files of the batch."""
@@ -78,9 +93,19 @@ class FramesWithEvents(_RunWriter):
         stream = self._desc_nodes[doc["descriptor"]].item["id"]
         if self._internal_data_cache[stream]:
             return
-        for resource, datum in list(self._external_data_cache.items()):
-            if self._desc_nodes[datum["descriptor"]].item["id"] == stream:
-                self._write_external_data(self._external_data_cache.pop(resource))
+        datums = self._external_data_cache
+        of_stream = [
+            resource
+            for resource, datum in datums.items()
+            if self._desc_nodes[datum["descriptor"]].item["id"] == stream
+        ]
+        try:
+            for resource in of_stream:
+                self._write_external_data(datums.pop(resource))
+        except Exception:
+            # Those after one that is missing would take its place.
+            datums.clear()
+            raise
 
 
 class RunWriter:
