@@ -22,6 +22,9 @@ GROWTH = 0.2
 """Length of a later slice in the time elapsed before it: a stop by counts shows after
 at most this share more than it took."""
 
+LONGEST_SLICE_S = 30.0
+"""Longest slice, s: it is counted in one go, while no client is answered."""
+
 KEYS = 1 << 20
 """Slices of a run that have numbers of their own."""
 
@@ -80,7 +83,7 @@ class Histogramming:
     @property
     def next_s(self) -> float:
         """When the slice that is being counted ends, in simulated seconds."""
-        step = max(SLICE_S, GROWTH * self.elapsed_s)
+        step = min(max(SLICE_S, GROWTH * self.elapsed_s), LONGEST_SLICE_S)
         return self.start_s + min(self.elapsed_s + step, self.plan.time_s)
 
     @property

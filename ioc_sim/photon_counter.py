@@ -7,7 +7,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ioc_sim.counting import Arrivals, Binning, detected, expected_counts
+from ioc_sim.counting import (
+    Arrivals,
+    Binning,
+    detected,
+    expected_counts,
+    mean_arrivals,
+)
 from ioc_sim.history import History
 from ioc_sim.instrument_response import PS_PER_NS
 from ioc_sim.pmt import noise_rate, sensitivity
@@ -75,7 +81,7 @@ class PhotonCounter:
         """Whether the high voltage went off because of too much light."""
         self._world = world
         self._tcspc = world.sample.tcspc
-        self._checked_gates = math.floor(world.now() / GATE_S)
+        self._checked_gates = 0
 
     def advance(self, time_s: float) -> None:
         """Let the protection look at all gates that have ended.
@@ -228,15 +234,29 @@ class PhotonCounter:
         )
         walk = self._tcspc.walk * (settings.input_zero_mv - settings.sync_zero_mv)
         expected = np.zeros(0)
-        for a, b, light in self._inputs(start_s, end_s, settings):
-            if not self._triggers((a + b) / 2, settings):
-                continue
+        for duration_s, light in self._timed(start_s, end_s, settings):
             rate = detected(light, self.period_ps, self._tcspc, walk_ps=walk)
-            part = expected_counts(rate, self.period_ps, binning) * (b - a)
+            part = expected_counts(rate, self.period_ps, binning) * duration_s
             expected = expected + part if expected.size else part
         timed_s = self._triggered_s(start_s, end_s, settings)
         noise = stream(self._world.seed, "tcspc", key)
         return Slice(noise.poisson(expected), timed_s * self._laser_rate / every)
+
+    def _timed(
+        self, start_s: float, end_s: float, settings: Settings
+    ) -> list[tuple[float, Arrivals]]:
+        """Give durations and mean pulses of the times with a trigger and like light."""
+        alike: list[list[tuple[float, Arrivals]]] = []
+        for a, b, light in self._inputs(start_s, end_s, settings):
+            if not self._triggers((a + b) / 2, settings):
+                continue
+            if not alike or not light.resembles(alike[-1][0][1]):
+                alike.append([])
+            alike[-1].append((b - a, light))
+        return [
+            (sum(duration_s for duration_s, _ in parts), mean_arrivals(parts))
+            for parts in alike
+        ]
 
     def _triggered_s(self, start_s: float, end_s: float, settings: Settings) -> float:
         """Give how long the laser's trigger was seen in an interval."""

@@ -13,6 +13,7 @@ from ioc_sim.counting import (
     arrival_rate,
     detected,
     expected_counts,
+    mean_arrivals,
 )
 
 LASER_HZ = 78e6
@@ -289,3 +290,32 @@ def test_a_flood_of_noise_leaves_one_count_per_dead_time(sample, rate):
 
     assert through.mean() == pytest.approx(1 / DEAD_S, rel=0.15)
     assert through.min() >= 0
+
+
+def test_the_mean_of_like_lights_is_counted_as_both(sample):
+    first, second = decay(8e6), decay(8.15e6)
+    assert second.resembles(first)
+
+    joined = mean_arrivals([(3.0, first), (1.0, second)])
+
+    apart = (3 * expected(first, sample) + expected(second, sample)) / 4
+    assert expected(joined, sample) == pytest.approx(apart, rel=2e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        decay(1.1e6),
+        Arrivals(decays=((49.0, 1e6),)),
+        Arrivals(decays=((50.0, 8.4e5), (268.0, 1.6e5)), steady=150.0),
+    ],
+)
+def test_other_lights_are_not_alike(other):
+    assert not other.resembles(decay(1e6))
+
+
+def test_a_rate_without_a_steady_state_says_so(sample, monkeypatch):
+    monkeypatch.setattr("ioc_sim.counting.MOST_ITERATIONS", 1)
+
+    with pytest.raises(ArithmeticError, match=r"8e\+06 pulses a second; attenuate"):
+        expected(decay(8e6, steady=0.0), sample)

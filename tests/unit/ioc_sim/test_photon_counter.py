@@ -320,3 +320,13 @@ def test_walk_shifts_the_histogram(lit):
         return (times[near] * counts[near]).sum() / counts[near].sum()
 
     assert mean(late) - mean(early) == pytest.approx(30.0, abs=2.0)
+
+
+def test_a_slow_drift_is_in_the_mean(lit):
+    world = lit(power_uw=2.0)
+
+    counted = run(world, time_s=120.0)
+
+    parts = world.arrivals(1.0, 121.0, {})
+    through = sum((light.total * 1.005 + 150) * (b - a) for a, b, light in parts)
+    assert counted.total == pytest.approx(through, abs=4 * math.sqrt(through))

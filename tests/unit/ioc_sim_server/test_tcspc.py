@@ -285,6 +285,23 @@ def test_pile_up_is_a_warning(bench, pvs, tcspc, light):
     assert "pile-up" in pvs[T + "ERROR"].value
 
 
+@pytest.mark.parametrize(
+    ("sync", "counts", "bits"),
+    [
+        (78e6, 1e6, 0),
+        (78e6, 0.0, 0x0010),
+        (78e6, 2e7, 0x0140),
+        (1e4, 100.0, 0x0400),
+        (500.0, 100.0, 0x0502),
+        (0.0, 0.0, 0x0011),
+    ],
+)
+def test_the_warnings_are_those_of_the_library(tcspc, sync, counts, bits):
+    found = tcspc._warnings(sync, counts)
+
+    assert sum(warning.bit for warning in found) == bits
+
+
 def test_a_low_level_lets_the_noise_in(pvs, put, tcspc, light):
     light()
     asyncio.run(put(pvs[T + "CFDLEVEL1"], 10))
