@@ -24,6 +24,7 @@ from ioc_sim.server import (
     group_names,
     serve,
 )
+from ioc_sim.truth_table import describe_truth
 from ioc_sim.world import World
 
 __all__ = ["main"]
@@ -96,6 +97,12 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
             " filter_slip=0.3,shutter_stuck=Closed.",
         ),
     ] = "",
+    list_truth: Annotated[
+        bool,
+        typer.Option(
+            "--list-truth", help="Print all keys of a --sample file as tables and end."
+        ),
+    ] = False,
     list_faults: Annotated[
         bool, typer.Option("--list-faults", help="Print all faults as a table and end.")
     ] = False,
@@ -119,8 +126,8 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
     the shutter and ends on Ctrl-C or SIGTERM.
     """
     set_up_logging(log_level)
-    if list_faults:
-        typer.echo(describe_faults(), nl=False)
+    if list_faults or list_truth:
+        typer.echo(describe_faults() if list_faults else describe_truth(), nl=False)
         return
     try:
         clock = Clock(time_factor, epoch=_instant(epoch))

@@ -16,7 +16,7 @@ from ioc_sim.server import ServerSettings
 
 OPTIONS = (
     "--prefix --seed --time-factor --sample --interfaces --truth --serve --epoch "
-    "--faults --list-faults --list-pvs --log-level"
+    "--faults --list-faults --list-truth --list-pvs --log-level"
 )
 
 
@@ -81,6 +81,13 @@ def test_the_faults_are_listed(run):
 
     assert result.exit_code == 0
     assert "| `filter_slip` | `SIM:Fault:FilterSlip` | -5 .. 5 | nm |" in result.stdout
+
+
+def test_the_truths_are_listed(run):
+    result = run("--list-truth")
+
+    assert result.exit_code == 0
+    assert "| `line_low` | `2335.0` | meV | from 2200 to 2450 | " in result.stdout
 
 
 def test_only_some_groups_can_be_served(run):
