@@ -146,9 +146,18 @@ def run_operation(device: Device, work: Callable[[], None], halt: Halt) -> Devic
     -------
     :
         Finished when ``work`` has returned. Every wait inside ``work`` has a time limit
-        of its own that says what it waited for, so the status has none.
+        of its own that says what it waited for, so the status has none. If it fails,
+        the device was stopped before; a stop that came later would hit what is done
+        next.
     """
-    status = DeviceStatus(device)
+    status = DeviceStatus(device, call_stop_on_failure=False)
+
+    def fail(error: Exception) -> None:
+        try:
+            device.stop()
+        except Exception:
+            device.log.exception("%s: cannot be stopped after a failure", label(device))
+        status.set_exception(error)
 
     def run() -> None:
         try:
@@ -157,17 +166,17 @@ def run_operation(device: Device, work: Callable[[], None], halt: Halt) -> Devic
             if halt.excused:
                 status.set_finished()
             else:
-                status.set_exception(error)
+                fail(error)
         except CONNECTION_ERRORS as error:
             msg = f"{label(device)}: the IOC does not answer ({error})"
             failure = ConnectError(msg)
             failure.__cause__ = error
-            status.set_exception(failure)
+            fail(failure)
         except Exception as error:  # noqa: BLE001 - every failure must reach the status
             msg = f"{label(device)}: {type(error).__name__}: {error}"
             failure = DeviceError(msg)
             failure.__cause__ = error
-            status.set_exception(failure)
+            fail(failure)
         else:
             status.set_finished()
 
