@@ -86,8 +86,20 @@ class Wish(NamedTuple):
     """What the loop wants at one time."""
 
     heater_w: float
-    within: bool
-    """Whether the heater can do it: else the integral has to wait."""
+    closed: bool
+    """Whether the loop is closed."""
+    excess_w: float = 0.0
+    """By how much it wants more than the heater can give, or less than nought."""
+
+    def may_integrate(self, error_k: float) -> bool:
+        """Tell whether the integral may go on: not further beyond what is possible.
+
+        Parameters
+        ----------
+        error_k
+            Working set point minus temperature.
+        """
+        return self.closed and self.excess_w * error_k <= 0
 
 
 def find_gains(control: Control, zone: Gains, full_w: float) -> Gains:
@@ -173,11 +185,11 @@ def ask_heater(
         Heater power at 100 % of the range.
     """
     if control.mode == "Off" or full_w == 0:
-        return Wish(0.0, within=False)
+        return Wish(0.0, closed=False)
     wanted = control.manual / PERCENT * full_w
     if control.mode == "Zone":
         wanted += forward_w
     if control.mode != "Open Loop":
         wanted += gains.proportional_w_per_k * drive_k
     heater = min(max(wanted, 0.0), full_w)
-    return Wish(heater, within=heater == wanted and control.mode != "Open Loop")
+    return Wish(heater, control.mode != "Open Loop", wanted - heater)

@@ -512,7 +512,7 @@ class Cryostat:
             forward_w=self._foresee(node, working_k - node.working_k),
             full_w=full_w,
         )
-        if not wish.within:  # a saturated controller does not wind up
+        if not wish.may_integrate(error):  # a saturated controller does not wind up
             return wish.heater_w, node.integral_k
         return wish.heater_w, node.integral_k + error / gains.integral_s * STEP
 
@@ -531,7 +531,8 @@ class Cryostat:
         if slope and node.heater_w and control.mode in {"Zone", "Closed Loop PID"}:
             known = control.manual / PERCENT * full_w
             if control.mode == "Zone":
-                known += self._foresee(node, 0.0)
+                ahead = follow_ramp(control, node.working_k, STEP) - node.working_k
+                known += self._foresee(node, ahead)
             wanted = min(node.heater_w, full_w) - known
             integral = wanted / slope - (node.working_k - node.finger_k)
         self._node = replace(node, integral_k=integral)
@@ -599,6 +600,7 @@ class Cryostat:
             abs(following.finger_k - node.finger_k),
             abs(following.sample_k - node.sample_k),
             abs(following.working_k - node.working_k),
+            abs(following.integral_k - node.integral_k),
             abs(following.valve - node.valve),
         )
         self._resting = slowest < REST * STEP and following.leak_mbar == node.leak_mbar

@@ -74,21 +74,25 @@ def test_each_mode_adds_up_its_own_parts(settings, heater):
 
 
 @pytest.mark.parametrize(
-    ("settings", "drive", "within"),
+    ("settings", "drive", "error", "goes_on"),
     [
-        ({}, 2.0, True),
-        ({}, -2.0, False),
-        ({}, 200.0, False),
-        ({"mode": "Open Loop"}, 0.0, False),
-        ({"mode": "Off"}, 0.0, False),
+        ({}, 2.0, 1.0, True),
+        ({}, -2.0, -1.0, False),
+        ({}, -2.0, 1.0, True),
+        ({}, 200.0, 1.0, False),
+        ({}, 200.0, -1.0, True),
+        ({"mode": "Open Loop"}, 0.0, 1.0, False),
+        ({"mode": "Off"}, 0.0, 1.0, False),
     ],
 )
-def test_the_integral_waits_where_the_heater_cannot_follow(settings, drive, within):
+def test_the_integral_waits_where_the_heater_cannot_follow(
+    settings, drive, error, goes_on
+):
     wish = ask_heater(
         control(**settings), ZONE, drive_k=drive, forward_w=0.0, full_w=50.0
     )
 
-    assert wish.within is within
+    assert wish.may_integrate(error) is goes_on
 
 
 def test_the_ramp_ends_at_the_set_point_from_either_side():

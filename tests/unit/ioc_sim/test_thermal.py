@@ -589,3 +589,16 @@ def test_the_set_point_and_the_flow_come_in_any_order(cryostat):
     second.set_point(0.0, 30.0)
 
     assert first.read(500.0) == second.read(500.0)
+
+
+def test_a_heater_switched_on_again_on_the_way_down_does_not_stay_off(cryostat):
+    """The integral comes back from where a change-over has left it."""
+    model = cryostat(8.0)
+    model.set_point(0.0, 4.0)
+    for time in (0.5, 2.0, 5.0, 10.0, 20.0):
+        model.change(time, heater_range="Off")
+        model.change(time + 0.3, heater_range="Range3/High")
+        model.change(time + 0.4, heater_range="Range3/High")
+
+    assert model.read(600.0).stable
+    assert model.read(600.0).sample_k == pytest.approx(4.0, abs=0.01)
