@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 FULL_BIN = 65535
 """Most counts of a bin; PicoQuant PHLib, GetHistogram."""
 
-SLICE_S = 0.25
+SLICE_S = 0.5
 """Shortest slice, s."""
 
 GROWTH = 0.2

@@ -316,22 +316,19 @@ def test_a_low_level_lets_the_noise_in(pvs, put, tcspc, light):
 def test_too_much_light_trips_until_it_is_reset(bench, pvs, put, light):
     light()
 
-    async def trip():
+    async def trip_and_recover():
         await put(pvs[T + "TIME"], 100_000)
         counting = asyncio.create_task(put(pvs[T + "Acquire"], "Acquire"))
         await until(lambda: pvs[T + "Elapsed_RBV"].value > 1000)
         await bench.world.faults.set("stray_light", 5e7)
         await counting
 
-    asyncio.run(trip())
-
-    assert pvs[T + "PMT:Overrange_RBV"].value == "Yes"
-    assert pvs[T + "PMT:Overrange_RBV"].alarm.severity == AlarmSeverity.MAJOR_ALARM
-    assert (pvs[T + "PMT:HV"].value, pvs[T + "PMT:HV_RBV"].value) == (0, 0)
-    assert "tripped" in pvs[T + "ERROR"].value
-    assert pvs[T + "Elapsed_RBV"].value == pytest.approx(100_000)
-
-    async def recover():
+        assert pvs[T + "PMT:Overrange_RBV"].value == "Yes"
+        alarm = pvs[T + "PMT:Overrange_RBV"].alarm
+        assert alarm.severity == AlarmSeverity.MAJOR_ALARM
+        assert (pvs[T + "PMT:HV"].value, pvs[T + "PMT:HV_RBV"].value) == (0, 0)
+        assert "tripped" in pvs[T + "ERROR"].value
+        assert pvs[T + "Elapsed_RBV"].value == pytest.approx(100_000)
         with pytest.raises(RefusedPutError, match="after an over-range trip"):
             await put(pvs[T + "PMT:HV"], 900)
         await bench.world.faults.set("stray_light", 0)
@@ -342,7 +339,7 @@ def test_too_much_light_trips_until_it_is_reset(bench, pvs, put, light):
         await put(pvs[T + "Acquire"], "Acquire")
         return off
 
-    assert asyncio.run(recover()) == 0
+    assert asyncio.run(trip_and_recover()) == 0
     assert pvs[T + "PMT:Overrange_RBV"].value == "No"
     assert pvs[T + "PMT:HV_RBV"].value == 900
     assert pvs[T + "PMT:Reset"].value == "Idle"
@@ -440,12 +437,13 @@ def test_a_fit_of_two_decays_recovers_the_papers_lifetimes(pvs, put, light):
         assert pvs[T + "TOTAL_COUNT_FAST"].value == total
         return pvs[T + "SAMPLES_FAST"].value.copy()
 
-    light(od=0.0, pump_nm=505.0, spec_nm=505.0)
-    response = asyncio.run(count(1_000_000))
-    light(od=0.6)
-    decay = asyncio.run(count(1_000_000))
+    async def count_both():
+        light(od=0.0, pump_nm=505.0, spec_nm=505.0)
+        response = await count(1_000_000)
+        light(od=0.6)
+        return await count(1_000_000), response
 
-    fast, slow, chi2 = fitted(decay, response)
+    fast, slow, chi2 = fitted(*asyncio.run(count_both()))
 
     assert fast == pytest.approx(49.0, abs=1.0)
     assert slow == pytest.approx(268.0, abs=6.0)
