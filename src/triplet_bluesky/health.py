@@ -29,6 +29,9 @@ LATENCY_BUDGET_S = 0.5
 STALE_S = 5.0
 """Age of the last heartbeat above which an IOC counts as hung; it beats each second."""
 
+SLOW_MS = 100.0
+"""Median latency above which an IOC counts as overloaded; 1 ms is usual."""
+
 MS_PER_S = 1e3
 
 
@@ -89,6 +92,8 @@ class Health:
         if self.heartbeat_age_s is not None and self.heartbeat_age_s > STALE_S:
             return "hangs"
         quiet = AlarmSeverity[self.alarm] < AlarmSeverity.MAJOR
+        if self.latency is not None and self.latency.median_ms > SLOW_MS:
+            return "slow"
         return "ok" if self.well and quiet else "alarm"
 
     def as_dict(self) -> dict[str, Any]:
@@ -141,19 +146,17 @@ def examine(prefix: str, timeout: float) -> list[Health]:
         if not isinstance(parts[0], IocStatus)
     }
     identities[bench.ioc.prefix] = bench.ioc
-    try:
-        connections = {
-            one.prefix: one
-            for one in survey([*bench.devices(), *identities.values()], timeout)
-        }
-        return [
-            _examine(connections[at], parts, identities[at])
-            for at, parts in devices.items()
-        ]
-    finally:
-        bench.disconnect()
-        for identity in identities.values():
-            identity.destroy()
+    every = [*bench.devices(), *identities.values()]
+    connections = {one.prefix: one for one in survey(every, timeout)}
+    found = [
+        _examine(connections[at], parts, identities[at])
+        for at, parts in devices.items()
+    ]
+    if not any(one.silent for one in connections.values()):
+        # else ophyd still waits for answers, and would stumble over closed channels
+        for device in every:
+            device.destroy()
+    return found
 
 
 def _examine(
@@ -166,6 +169,8 @@ def _examine(
     sources = [s for s in (identity.heartbeat, *signals[:1]) if s.connected]
     latency = _latency(sources[0]) if sources else None
     complaints = connection.faults()
+    if latency is not None and latency.median_ms > SLOW_MS:
+        complaints.append(f"its IOC is slow: {latency.median_ms:.0f} ms for a read")
     if age is not None and age > STALE_S:
         complaints.append(f"no heartbeat for {age:.0f} s, its IOC hangs")
     if sources and latency is None:

@@ -171,6 +171,41 @@ def test_an_ioc_that_hangs_is_not_waited_for_longer(start_ioc, environment, doct
     assert {one["state"] for one in told["instruments"]} == {"no answer"}
 
 
+def test_faults_of_single_pvs_are_told(start_ioc, environment, doctor):
+    faults = "wrong_type=LASER:Level_RBV,nan_reading=POWER:Meter:Power_RBV"
+    served = start_ioc("--faults", faults, prefix="ILL:", env=environment)
+    served.wait_until_ready()
+
+    done = doctor("--prefix", "ILL:", "--json")
+
+    told = {one["instrument"]: one for one in json.loads(done.stdout)["instruments"]}
+    assert done.returncode == 1
+    assert told["LASER"]["state"] == "not as expected"
+    assert told["LASER"]["wrong_type"] == [
+        "ILL:LASER:Level_RBV is string, expected a number"
+    ]
+    assert told["POWER"]["state"] == "alarm"
+    assert told["POWER"]["alarm_pv"] == "ILL:POWER:Meter:Power_RBV"
+    assert told["POWER"]["alarm_value"] == "nan"
+    assert told["SPEC"]["complaints"] == []
+
+
+def test_an_ioc_that_takes_its_time_is_slow_and_not_lost(
+    start_ioc, environment, doctor
+):
+    options = ("--faults", "slow_ioc=0.15", "--serve", "laser,ioc")
+    served = start_ioc(*options, prefix="SLOW:", env=environment)
+    served.wait_until_ready()
+
+    done = doctor("--prefix", "SLOW:", "--json", "--timeout", "8")
+
+    told = {one["instrument"]: one for one in json.loads(done.stdout)["instruments"]}
+    assert (done.returncode, done.stderr) == (1, "")
+    assert told["LASER"]["state"] == "slow"
+    assert told["LASER"]["missing"] == told["LASER"]["silent"] == []
+    assert told["LASER"]["latency_median_ms"] > 100
+
+
 def test_a_refused_put_shows_as_an_alarm_with_its_reason(ioc, doctor, bench):
     laser = bench().laser
     laser.wait_for_connection(timeout=10)

@@ -1,14 +1,16 @@
 """Which PVs of the bench answer in time, and whether they are what devices expect."""
 
+import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ophyd import Device, EpicsSignal
+from ophyd import Device, EpicsSignal, get_cl
 from ophyd.signal import EpicsSignalBase
 
+from triplet_bluesky.devices.operation import CONNECTION_ERRORS
 from triplet_bluesky.devices.settable import Axis, Choice
 
 __all__ = [
@@ -21,6 +23,12 @@ __all__ = [
 
 LOOK_S = 0.01
 """Seconds between two looks at the signals that are not connected yet."""
+
+PATIENCE_S = 1.5
+"""Seconds in which an IOC of usual speed has answered for several hundred PVs."""
+
+READERS = 64
+"""Threads that read at once when it has not."""
 
 PVS_NAMED = 8
 """PVs of an instrument that a message names before it only counts."""
@@ -177,13 +185,43 @@ def instrument_name(prefix: str) -> str:
 
 
 def _wait(signals: list[EpicsSignalBase], timeout: float) -> None:
-    deadline = time.monotonic() + timeout
+    """Wait until all signals are connected, or the time is up."""
+    start = time.monotonic()
     pause = threading.Event()
     waiting = signals
+    helped = False
     while waiting := [signal for signal in waiting if not signal.connected]:
-        if time.monotonic() >= deadline:
+        passed = time.monotonic() - start
+        if passed >= timeout:
             return
+        if passed >= PATIENCE_S and not helped:
+            helped = True
+            _read_in_parallel(waiting, start + timeout)
         pause.wait(LOOK_S)
+
+
+def _read_in_parallel(signals: list[EpicsSignalBase], deadline: float) -> None:
+    """Let many threads make the first reads of what is served; ophyd has few for it.
+
+    With them an IOC that takes half a second for an answer is slow and not lost.
+    """
+    served: queue.SimpleQueue[EpicsSignalBase] = queue.SimpleQueue()
+    for signal in signals:
+        if _pv(signal).connected:
+            served.put(signal)
+
+    def read() -> None:
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                signal = served.get_nowait()
+                signal.wait_for_connection(timeout=left)
+            except queue.Empty:
+                return
+            except CONNECTION_ERRORS:
+                continue
+
+    for _ in range(min(served.qsize(), READERS)):
+        get_cl().thread_class(target=read, daemon=True).start()
 
 
 def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
