@@ -17,12 +17,14 @@ import numpy as np
 import psutil
 import pytest
 from bluesky import RunEngine
+from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.utils import FailedStatus, RunEngineInterrupted
 
 from triplet_bluesky.devices import Bench, CCDImages, FramesFolder
 from triplet_bluesky.errors import AcquireError, StorageError
 from triplet_bluesky.services import down, status, tiled_service, up
 from triplet_bluesky.session import what_was_said
+from triplet_bluesky.storage.client import broker
 from triplet_bluesky.storage.key import read_key
 from triplet_bluesky.storage.reading import documents, read_run
 from triplet_bluesky.storage.writer import RunWriter
@@ -140,6 +142,18 @@ def test_images_of_three_points_come_back_as_one_array(RE, images, store):
     assert data["ccd_images"].attrs["units"] == "ADU"
     assert [name for name, _ in documents(run)] == [name for name, _ in given]
     assert set_now(images) == before
+
+
+def test_databroker_and_live_tables_take_runs_with_images(RE, images, server):
+    RE.subscribe(BestEffortCallback())
+
+    (uid,) = RE(bp.count([images], num=2))
+
+    db = broker(server.tiled_uri, read_key(server.api_key_file))
+    table = db[uid].table()
+    assert list(table["ccd_images_cam_acquire_time"]) == pytest.approx([0.2, 0.2])
+    assert all(Path(name).is_file() for name in table["ccd_images_file"])
+    db.v2.context.close()
 
 
 def test_settings_of_the_camera_are_recorded(RE, images, store):
