@@ -7,6 +7,7 @@ was, with an INVALID alarm and a text that names the value and the limits.
 """
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from caproto import (
     ChannelAlarm,
     ChannelType,
     DbrStringArray,
+    TimeStamp,
     native_type,
 )
 from caproto.server import (
@@ -89,12 +91,22 @@ class Channel(Breakable):
     async def post(self, value: Any) -> None:
         """Write a value that the instrument itself has found, without any check.
 
+        As an EPICS record does, it tells its monitors of a change only.
+
         Parameters
         ----------
         value
             The value; the string of an enum.
         """
-        await self.write(value, verify_value=False)
+        if self._fill_at_next_write:  # a client's filter wants the moment before
+            await self.write(value, verify_value=False)
+            return
+        value = self.preprocess_value(value)
+        changed = self.max_length != 1 or value != self._data["value"]
+        self._data["value"] = value
+        self._data["timestamp"] = TimeStamp.from_flexible_value(time.time())
+        if changed:
+            await self.publish(0)
 
     async def raise_alarm(self, status: AlarmStatus, severity: AlarmSeverity) -> None:
         """Change the alarm and publish it, if it is another one.
