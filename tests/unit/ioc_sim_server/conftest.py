@@ -38,6 +38,50 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         return self._now
 
 
+class Client:
+    """Puts and reads the PVs of a bench, and knows nothing else of it."""
+
+    def __init__(self, pvdb, put):
+        self._pvdb, self._put = pvdb, put
+
+    async def put(self, name, value):
+        await self._put(self._pvdb[name], value)
+
+    async def get(self, name):
+        channel = self._pvdb[name]
+        await channel.read(channel.data_type)
+        return channel.value
+
+    async def wait(self, name, value, deadline_s=60.0):
+        """Look 20 times a second of the loop until the PV has a value."""
+        async with asyncio.timeout(deadline_s):
+            while await self.get(name) != value:  # noqa: ASYNC110 - it polls
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def visit(put, jumping_loop):
+    """Have a client at a bench of its own: ``visit(scenario, seed=2)``."""
+
+    def visit(scenario, *, sample=None, seed=1, factor=1.0):
+        async def run():
+            clock = Clock(factor, source=asyncio.get_running_loop().time)
+            world = World(load_sample(sample), seed=seed, clock=clock)
+            bench = Bench("", world)
+            await bench.start()
+            task = asyncio.create_task(bench.run())
+            try:
+                return await scenario(Client(bench.pvdb, put))
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        with asyncio.Runner(loop_factory=jumping_loop) as runner:
+            return runner.run(run())
+
+    return visit
+
+
 @pytest.fixture(scope="session")
 def jumping_loop():
     """The event loop of a client that has all the time of the simulated world."""
