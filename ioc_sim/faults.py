@@ -19,6 +19,7 @@ __all__ = [
     "FaultError",
     "FaultValue",
     "Faults",
+    "Watcher",
     "describe_faults",
     "find_fault",
     "parse_faults",

@@ -84,6 +84,7 @@ class Subscriber:
         self._circuit = VirtualCircuit(CLIENT, address, priority=0)
         self._channels: dict[int, ClientChannel] = {}
         self._subscribed: dict[int, Wanted] = {}
+        self._connected: dict[str, ClientChannel] = {}
 
     async def run(self) -> None:
         """Follow until the server is gone, or silent."""
@@ -102,6 +103,22 @@ class Subscriber:
                     await self._take(command)
         finally:
             self._writer.close()
+
+    def put(self, name: str, value: float | str) -> None:
+        """Write to a PV that the server has, without waiting for it.
+
+        Parameters
+        ----------
+        name
+            Name of the PV.
+        value
+            A number, or a text or choice.
+        """
+        if channel := self._connected.get(name):
+            text = isinstance(value, str)
+            data = [value.encode("latin-1")] if text else [value]
+            kind = ChannelType.STRING if text else ChannelType.DOUBLE
+            self._send(channel.write(data, data_type=kind, notify=False))
 
     def _greet(self) -> None:
         self._send(
@@ -122,6 +139,7 @@ class Subscriber:
         if isinstance(command, CreateChanResponse):
             channel = self._channels[command.cid]
             wanted = self._wanted[channel.name]
+            self._connected[channel.name] = channel
             request = channel.subscribe(data_type=wanted.kind, data_count=1)
             self._subscribed[request.subscriptionid] = wanted
             self._send(request)

@@ -18,7 +18,7 @@ from caproto import CaprotoError, ChannelType
 
 from ioc_sim import analyser, cryostat, laser, motion, thermal
 from ioc_sim.base import TICK
-from ioc_sim.faults import FAULTS
+from ioc_sim.faults import FAULTS, FaultValue, Watcher
 from ioc_sim.history import History
 from ioc_sim.sample import Sample
 from ioc_sim.subscriber import Address, Receive, Subscriber, Wanted
@@ -163,10 +163,13 @@ class Follower:
         self._axes = followed_axes(world.sample)
         self._found: dict[str, Address] = {}
         self._latest: dict[str, float] = {}
+        self._links: dict[Address, Subscriber] = {}
+        self._received: dict[str, FaultValue] = {}
+        if "sim" in absent:
+            for name in _followed_faults():
+                world.faults.watch(name, self._teller(name))
         if "cryostat" in absent:
             world.cryostat = _Thermometer(world.temperature_k)
-        if "tunable_filter" in absent:
-            world.filter_drive_nm = world.filter_nm
 
     async def run(self) -> None:
         """Follow until cancelled; servers may come and go."""
@@ -179,8 +182,10 @@ class Follower:
         """Follow one server, and look for it again when it is gone."""
         wanted = self._wanted()
         while True:
+            link = Subscriber(address, wanted, self._find, self._world.clock)
+            self._links[address] = link
             try:
-                await Subscriber(address, wanted, self._find, self._world.clock).run()
+                await link.run()
             except (OSError, TimeoutError, CaprotoError) as error:
                 logger.debug("no connection to %s:%d: %r", *address, error)
             for name in [each for each, at in self._found.items() if at == address]:
@@ -215,11 +220,9 @@ class Follower:
 
     def _wanted_faults(self, start: str) -> dict[str, Wanted]:
         wanted = {start + "SimTime_RBV": Wanted("sim", NUMBER, _ignore)}
-        for fault in FAULTS.values():
-            if fault.name not in SERVER_FAULTS + START_ONLY:
-                kind = NUMBER if fault.limits else TEXT
-                switch = self._switcher(fault.name)
-                wanted[start + fault.pv] = Wanted("sim", kind, switch)
+        for name in _followed_faults():
+            kind = NUMBER if FAULTS[name].limits else TEXT
+            wanted[start + FAULTS[name].pv] = Wanted("sim", kind, self._switcher(name))
         return wanted
 
     def _mover(self, axes: Iterable[Followed]) -> Receive:
@@ -236,9 +239,20 @@ class Follower:
 
     def _switcher(self, fault: str) -> Receive:
         async def switch(value: Any, _: float) -> None:
+            self._received[fault] = value
             await self._world.faults.set(fault, value)
 
         return switch
+
+    def _teller(self, fault: str) -> Watcher:
+        """Tell the server of the faults what an instrument here has mended."""
+
+        async def tell(value: FaultValue) -> None:
+            if "sim" in self._found and value != self._received.get(fault):
+                pv = self._prefix + self._absent["sim"] + FAULTS[fault].pv
+                self._links[self._found["sim"]].put(pv, value)
+
+        return tell
 
     def _move(self, followed: Followed, value: float, time_s: float) -> None:
         history: History = getattr(self._world, followed.axis)
@@ -291,6 +305,11 @@ class _Thermometer(thermal.Cryostat):
         time_s
             Simulated seconds.
         """
+
+
+def _followed_faults() -> list[str]:
+    """Name the faults that belong to the bench, not to one process of it."""
+    return [name for name in FAULTS if name not in SERVER_FAULTS + START_ONLY]
 
 
 async def _ignore(value: Any, time_s: float) -> None:

@@ -166,6 +166,17 @@ CLIENT = """
 import json, sys, epics
 epics.ca.PREEMPTIVE_CALLBACK = True
 pvs = {}
+def ask(pv, what, value, timeout):
+    if not pv.wait_for_connection(timeout):
+        return None
+    if what == "put":
+        return pv.put(value, wait=True, timeout=timeout)
+    if what == "get":
+        return pv.get(use_monitor=False, timeout=timeout, as_string=value)
+    if what == "type":
+        return pv.type
+    fresh = pv.get_timevars(timeout=timeout, warn=False)
+    return fresh and fresh["severity"]
 for line in sys.stdin:
     what, name, value, timeout = json.loads(line)
     if what == "end":
@@ -173,16 +184,10 @@ for line in sys.stdin:
     if name not in pvs:
         pvs[name] = epics.PV(name, auto_monitor=False)
     answer = None
-    if pvs[name].wait_for_connection(timeout):
-        if what == "put":
-            answer = pvs[name].put(value, wait=True, timeout=timeout)
-        elif what == "get":
-            answer = pvs[name].get(use_monitor=False, timeout=timeout, as_string=value)
-        elif what == "type":
-            answer = pvs[name].type
-        elif what == "severity":
-            fresh = pvs[name].get_timevars(timeout=timeout, warn=False)
-            answer = fresh and fresh["severity"]
+    try:
+        answer = ask(pvs[name], what, value, timeout)
+    except epics.ca.ChannelAccessGetFailure:
+        pass  # the server went away
     if hasattr(answer, "tolist"):
         answer = answer.tolist()
     print(json.dumps(answer), flush=True)

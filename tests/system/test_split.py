@@ -188,6 +188,15 @@ def test_a_fault_that_no_read_back_shows_reaches_the_other_processes(split):
     wait_until(lambda: split.light() > before / 2, "light as before")
 
 
+def test_what_an_instrument_mends_is_mended_everywhere(split):
+    split.set(SIM__Fault__FilterSlip=0.3)
+    split.set(FILTER__Wavelength=526.0)  # the slip has crossed over by then
+
+    split.set(FILTER__Home="Home")
+
+    wait_until(lambda: split.client.get("SIM:Fault:FilterSlip") == 0, "no slip")
+
+
 def test_a_group_is_served_once(split):
     (port,) = free_ports(1)
 

@@ -156,6 +156,34 @@ def test_the_truth_has_the_faults(bench, pvs):
     assert truth["faults"]["shutter_stuck"] == "Open"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "opened"),
+    [
+        ("laser_mode_hop", -0.2, 1.0),
+        ("filter_slip", 0.3, 1.0),
+        ("shutter_leak", 0.1, 0.0),
+        ("hwp_slip", 20.0, 1.0),
+        ("focus_loss", 2.0, 1.0),
+        ("stage_creep", 1000.0, 1.0),
+        ("photodegradation", 1000.0, 1.0),
+        ("stray_light", 1e5, 0.0),
+    ],
+)
+def test_what_no_read_back_shows_is_in_the_light(name, value, opened):
+    clock = ManualClock()
+    world = World(load_sample(None), clock=clock)
+    for axis, at in ((world.emission, 1), (world.level, 100), (world.od, 0)):
+        axis.record(0.0, at)
+    world.shutter.record(0.0, opened)
+    clock.advance(100.0)
+    before = world.expected_charge(99.0, 1.0).sum()
+
+    asyncio.run(world.faults.set(name, value))
+    clock.advance(100.0)
+
+    assert abs(world.expected_charge(199.0, 1.0).sum() / before - 1) > 0.01
+
+
 @pytest.mark.parametrize("name", PV_FAULTS[:3])
 def test_a_pv_that_there_is_not_cannot_break(bench, pvs, put, name):
     with pytest.raises(FaultError, match="did you mean CRYO:SETP_S1"):
