@@ -244,7 +244,7 @@ time.sleep(60)
 
 
 def test_several_frames_of_one_acquisition_are_counted(pv):
-    counter, unique = pv("CCD:image1:ArrayCounter_RBV"), pv("CCD:image1:UniqueId_RBV")
+    counter, unique = pv("CCD:cam1:ArrayCounter_RBV"), pv("CCD:image1:UniqueId_RBV")
     for name, value in {
         "CCD:cam1:AcquireTime": 0.0,
         "CCD:cam1:NumImages": 5,
