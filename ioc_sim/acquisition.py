@@ -108,7 +108,7 @@ class Acquisition:
         """Take the exposures of one frame and add them up; none if aborted."""
         camera = self._camera
         exposure, setting = camera.value("AcquireTime"), camera.read_out
-        frame = np.zeros(setting.shape, dtype=np.int64)
+        frame = np.zeros(setting.shape, dtype=np.uint16)
         number = self._frame + 1
         for scan in range(camera.value("NumExposures")):
             begin = start_s + scan * camera.exposures_s
@@ -118,12 +118,14 @@ class Acquisition:
             if not await self._wait(begin + exposure):
                 return None
             await camera.show_state("Readout", "Reading out")
-            frame += self._world.read_out(begin, exposure, scan << 32 | number, setting)
+            noise = scan << 32 | number
+            counts = self._world.read_out(begin, exposure, noise, setting)
+            frame = _added(frame, counts) if scan else counts
             await camera.show("NumExposuresCounter_RBV", scan + 1)
             if not await self._wait(begin + exposure + camera.read_out_s):
                 return None
         self._frame = number
-        return np.minimum(frame, SATURATION_ADU).astype(np.uint16)
+        return frame
 
     async def _wait(self, end_s: float) -> bool:
         """Wait until a simulated time; false if aborted before it."""
@@ -172,3 +174,11 @@ class Acquisition:
         share = self._world.faults.at("ccd_dropped_frames", time_s)
         rng = stream(self._world.seed, "ccd-dropped", self._frame)
         return bool(rng.random() < share)
+
+
+def _added(
+    frame: npt.NDArray[np.uint16], counts: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.uint16]:
+    """Add an exposure to those before, as far as 16 bits go."""
+    total = frame.astype(np.uint32) + counts
+    return np.minimum(total, SATURATION_ADU).astype(np.uint16)

@@ -7,6 +7,9 @@ from caproto import AccessRights, ChannelType
 from ioc_sim.pv_table import describe_pvs
 from ioc_sim.server import Bench
 
+LONGEST_UNIT = 8
+"""Bytes of a unit in Channel Access; with more, no client gets the limits."""
+
 NUMERIC = {ChannelType.DOUBLE, ChannelType.LONG}
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "pvs.md"
 
@@ -23,6 +26,7 @@ def test_every_numeric_pv_has_a_unit_and_limits(pvs):
     numeric = {name: pv for name, pv in pvs.items() if pv.data_type in NUMERIC}
 
     assert [name for name, pv in numeric.items() if not pv.units] == []
+    assert [name for name, pv in numeric.items() if len(pv.units) > LONGEST_UNIT] == []
     for name, pv in numeric.items():
         control = (pv.lower_ctrl_limit, pv.upper_ctrl_limit)
         assert control == (pv.lower_disp_limit, pv.upper_disp_limit), name
