@@ -420,8 +420,8 @@ class MotorRecord(Part):
             msg = f"got {position:g} in SET mode while FOFF is Frozen"
             raise RefusedPutError(msg)
         await self.off.post(position - self._sign * self._dial())
+        await self.dval.post(self._dial())
         await self._show_coordinates()
-        await self._show_target(self._dial())
 
     async def _tweak(self, instance: Any, value: int, distance: float) -> None:
         if value:
@@ -604,10 +604,15 @@ class MotorRecord(Part):
         await self.val.post(self._user(dial))
 
     async def _show_coordinates(self) -> None:
-        """Show the same places in changed user coordinates."""
-        await self._show_limits()
+        """Show the same places in changed user coordinates.
+
+        The limits come last: with them, ophyd asks for the limits of VAL, and an older
+        monitor of VAL must not bring the former ones back.
+        """
+        await self._describe_positions()
         await self._show_target(self.dval.value)
         await self._report()
+        await self._show_limits()
 
     async def _set_limits(self, low: float, high: float) -> None:
         dials = (self._dial_of(low), self._dial_of(high))
@@ -615,13 +620,9 @@ class MotorRecord(Part):
         await self._show_limits()
 
     async def _show_limits(self) -> None:
-        """Show the soft limits, and how far they can be put, in both coordinates."""
+        """Show the soft limits, and how far they can be put."""
         settings, units = self._settings, self._settings.units
-        low, high = sorted(self._user(dial) for dial in self._limits)
-        for channel in (self.val, self.rbv):
-            await _describe(channel, units, low, high)
-        for channel in (self.dval, self.drbv):
-            await _describe(channel, units, *self._limits)
+        low, high = await self._describe_positions()
         span = (settings.high - settings.low) * (settings.switches is not None)
         travel = (settings.low - span, settings.high + span)
         least, most = sorted(self._user(dial) for dial in travel)
@@ -629,6 +630,16 @@ class MotorRecord(Part):
             await _describe(channel, units, least, most)
         await self.llm.post(low)
         await self.hlm.post(high)
+
+    async def _describe_positions(self) -> tuple[float, float]:
+        """Give all positions their limits; gives back those of the user."""
+        units = self._settings.units
+        low, high = sorted(self._user(dial) for dial in self._limits)
+        for channel in (self.val, self.rbv):
+            await _describe(channel, units, low, high)
+        for channel in (self.dval, self.drbv):
+            await _describe(channel, units, *self._limits)
+        return low, high
 
     async def _raise_alarm(self, status: AlarmStatus, severity: AlarmSeverity) -> None:
         """Change the alarm of the positions, as the record has one for all fields."""

@@ -1,5 +1,7 @@
 """Motor records and cryostat over Channel Access: stock ophyd, our devices, faults."""
 
+import time
+
 import epics
 import pytest
 from ophyd import Device, EpicsMotor
@@ -26,9 +28,11 @@ def connect(ioc):
         return connected[suffix]
 
     yield connect
-    for device in connected.values():
-        if isinstance(device, Device):
-            device.destroy()
+    for thing in connected.values():
+        if isinstance(thing, Device):
+            thing.destroy()
+        else:
+            thing.disconnect()
 
 
 @pytest.fixture
@@ -75,6 +79,14 @@ def fault(connect, request):
         assert pv.put(off, wait=True, timeout=TIMEOUT)
 
 
+def wait_for_limits(motor, limits):
+    """Wait until the motor's monitors have brought new limits along."""
+    deadline = time.monotonic() + TIMEOUT
+    while motor.limits != limits:
+        assert time.monotonic() < deadline, f"limits are {motor.limits}"
+        time.sleep(0.01)
+
+
 def test_ophyds_own_motor_class_knows_the_slide(stock):
     assert (stock.egu, stock.limits) == ("mm", (0.0, 25.0))
     stock.set(10.0).wait(TIMEOUT)
@@ -100,17 +112,20 @@ def test_ophyds_own_motor_class_says_where_the_motor_is(stock):
         assert stock.user_offset.get(use_monitor=False) == pytest.approx(-10.0)
     finally:
         stock.user_offset.set(0.0).wait(TIMEOUT)
+        wait_for_limits(stock, (0.0, 25.0))
 
 
 def test_ophyds_own_motor_class_sees_a_limit_switch_as_a_failure(stock):
     stock.set(20.0).wait(TIMEOUT)
     stock.high_limit_travel.set(40.0).wait(TIMEOUT)
+    wait_for_limits(stock, (0.0, 40.0))
     try:
         with pytest.raises(UnknownStatusFailure):
             stock.move(30.0, wait=False).wait(TIMEOUT)
         assert stock.high_limit_switch.get(use_monitor=False) == 1
     finally:
         stock.high_limit_travel.set(25.0).wait(TIMEOUT)
+        wait_for_limits(stock, (0.0, 25.0))
         stock.set(25.0).wait(TIMEOUT)
 
 

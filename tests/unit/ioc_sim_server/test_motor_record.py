@@ -212,8 +212,8 @@ def test_the_motor_is_where_the_mark_is_before_it_is_zeroed(stage):
 
     asyncio.run(slip_and_home())
 
-    zeroed = stage.world.faults.history("hwp_slip").breakpoints(0, 1e9)[-1]
-    before = zeroed - 0.01
+    zeroed = stage.history.breakpoints(0, stage.world.now())[-1]
+    before = zeroed - 1e-6
     encoder = stage.history.at(before)
     assert encoder + stage.world.faults.at("hwp_slip", before) == pytest.approx(10.0)
 
