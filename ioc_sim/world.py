@@ -408,6 +408,11 @@ class World(Axes):
         :
             Start, end and mean rates of each part, without dark counts.
         """
+        port, stray = self.exit_port, self.faults.history("stray_light")
+        if not (port.at(start_s) or port.span(start_s, end_s)):
+            # All light goes to the camera; what it is need not be worked out.
+            parts = self._parts(start_s, end_s, {port: 0.1, stray: 1.0, **steps})
+            return [(a, b, Arrivals(steady=stray.at((a + b) / 2))) for a, b in parts]
         self.cryostat.advance(end_s)
         every = {**self._beam_steps(), **self._path_steps(), **steps}
         return [
