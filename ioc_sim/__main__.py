@@ -136,6 +136,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
         groups = None if serve_only is None else _words(serve_only)
         bench = Bench(prefix, world, truth=truth, serve=groups)
         if list_pvs:
+            asyncio.run(bench.start())  # motors learn their units then
             typer.echo(describe_pvs(bench.groups), nl=False)
             return
         broken = parse_faults(faults)

@@ -1,5 +1,6 @@
 """Every PV says what it is; the list of PVs is the one that was agreed on."""
 
+import asyncio
 from pathlib import Path
 
 from caproto import AccessRights, ChannelType
@@ -93,6 +94,8 @@ def test_the_page_has_a_row_for_each_pv_below_its_instrument(bench):
 
 
 def test_the_page_of_all_pvs_is_up_to_date(bench):
-    page = describe_pvs(Bench("TRIPLET:", bench.world, truth=True).groups)
+    served = Bench("TRIPLET:", bench.world, truth=True)
+    asyncio.run(served.start())
+    page = describe_pvs(served.groups)
 
     assert page in PAGE.read_text(encoding="utf-8")
