@@ -247,7 +247,8 @@ async def pass_time(
     interrupt
         Ends the wait early.
     tick_s
-        Real seconds after which to come back in any case.
+        Real seconds between two read-backs: comes back at each multiple of it, so that
+        all that moves is told in one message.
 
     Returns
     -------
@@ -258,8 +259,16 @@ async def pass_time(
     if left <= 0 or interrupt.is_set():
         return False
     try:
-        async with asyncio.timeout(min(left, tick_s)):
+        async with asyncio.timeout(min(left, _until_tick(tick_s))):
             await interrupt.wait()
     except TimeoutError:
         return world.now() < end_s
     return False
+
+
+def _until_tick(tick_s: float) -> float:
+    """Real seconds until a multiple of a tick, half a tick at least."""
+    if tick_s == inf:
+        return inf
+    passed = asyncio.get_running_loop().time() % tick_s
+    return tick_s - passed if passed < tick_s / 2 else 2 * tick_s - passed
