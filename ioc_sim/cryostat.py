@@ -444,7 +444,10 @@ class Cryostat(Instrument):
         faults.watch("thermometer_open", self._open_thermometer)
 
     async def start(self) -> None:
-        """Take over the stability criterion and show the first temperatures."""
+        """Take over the stability criterion and show where it starts."""
+        settled = self.world.sample.cryostat
+        await self.setpoint.post(settled.temperature)
+        await self.ramp_rate.post(settled.ramp)
         await self._set_stability(self.stable_band.value, self.stable_time.value)
 
     async def run(self) -> None:

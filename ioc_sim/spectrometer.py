@@ -246,6 +246,7 @@ class Spectrometer(Instrument):
     async def start(self) -> None:
         """Show the wavelength axis, the resolution and what the turret holds."""
         now = self.world.now()
+        await self.slit_size1.post(self.world.slit_um.at(now))
         await self._report_slit(self.world.slit_um.at(now))
         await self._report_exit_slit(self.world.exit_slit_um.at(now))
         await self._report_centre(self.world.spec_nm.at(now))

@@ -170,7 +170,9 @@ class TunableFilter(Instrument):
         )
 
     async def start(self) -> None:
-        """Show what follows from where the drives are."""
+        """Show where the drives are, and what follows from it."""
+        await self.bandwidth.post(self.world.bandwidth_nm.at(self.world.now()))
+        await self.bandwidth_rbv.post(self.bandwidth.value)
         await self._report_wavelength(self._gear.motor.at(self.world.now()))
 
     @wavelength.putter

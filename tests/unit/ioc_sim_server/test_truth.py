@@ -145,6 +145,25 @@ def test_only_data_sheets_and_certificates_show_in_the_dark(usual):
     assert len(found) > 20
 
 
+def test_set_points_start_where_the_truth_file_puts_the_bench():
+    shown = values_in_the_dark(sample_with(keys()))
+
+    pairs = {
+        "FILTER:Bandwidth": "FILTER:Bandwidth_RBV",
+        "FILTER:Wavelength": "FILTER:Wavelength_RBV",
+        "SPEC:SlitSize1": "SPEC:SlitSize1_RBV",
+        "SPEC:SlitSize3": "SPEC:SlitSize3_RBV",
+        "CRYO:SETP_S1": "CRYO:SETP1",
+        "CRYO:RAMP_S1": "CRYO:RAMP1",
+        "TCSPC:PMT:HV": "TCSPC:PMT:HV_RBV",
+    }
+    assert {name: shown[name] for name in pairs} == {
+        name: shown[read_back] for name, read_back in pairs.items()
+    }
+    assert shown["FILTER:Bandwidth"] == another(TABLES["source"]["bandwidth"])
+    assert shown["CRYO:SETP_S1"] == another(TABLES["cryostat"]["temperature"])
+
+
 def test_there_is_no_truth_without_being_asked_for(usual):
     assert not [name for name in usual if name.startswith("SIM:")]
 
