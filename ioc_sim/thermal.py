@@ -61,7 +61,7 @@ LEAST_FLOW = 0.05
 COOLING_DOWN = 1.0
 """Distance to a lower set point at which the automatic valve opens fully, K; chosen."""
 
-LOOP = {"mode", "heater_range", "p", "i", "d", "manual"}
+LOOP = ("mode", "heater_range", "p", "i", "d", "manual")
 """Settings that change what the heater does at the same temperatures."""
 
 DRY_FLOW = 0.05
@@ -230,8 +230,8 @@ class Cryostat:
             Fields of `Control` and their new values.
         """
         self._stop_at(time_s)
-        self._control = replace(self._control, **settings)
-        if not LOOP.isdisjoint(settings):
+        before, self._control = self._control, replace(self._control, **settings)
+        if any(getattr(before, name) != getattr(self._control, name) for name in LOOP):
             self._take_over()
         self._go_on()
 
@@ -523,7 +523,11 @@ class Cryostat:
         return self._parameters.feed_forward * (losses + capacity * change_k / STEP)
 
     def _take_over(self) -> None:
-        """Let the integral of a loop that was changed continue the heater's power."""
+        """Let the integral of a loop that was changed continue the heater's power.
+
+        It may not hold the heater off at the set point: far from there, the power
+        jumps.
+        """
         node, control = self._node, self._control
         full_w = control.power(self._parameters.heater)
         gains = find_gains(control, self._zone(node.finger_k), full_w)
@@ -535,6 +539,7 @@ class Cryostat:
                 known += self._foresee(node, ahead)
             wanted = min(node.heater_w, full_w) - known
             integral = wanted / slope - (node.working_k - node.finger_k)
+            integral = max(integral, -known / slope)
         self._node = replace(node, integral_k=integral)
 
     def _zone(self, temperature_k: float) -> Gains:

@@ -52,13 +52,14 @@ def cryostat(connect):
     device = connect(Cryostat, "CRYO:", name="cryostat")
     timeout = device.temperature.timeout
     yield device
-    device.temperature.timeout = timeout
+    device.temperature.timeout = 40.0
     device.temperature_limit.set(320.0).wait(TIMEOUT)
     device.reset_trip().wait(TIMEOUT)
     device.heater_range.set("Range3/High").wait(TIMEOUT)
     device.flow_mode.set("Manual").wait(TIMEOUT)
     device.flow.set(100.0).wait(TIMEOUT)
     device.temperature.set(4.0).wait(60)
+    device.temperature.timeout = timeout
 
 
 @pytest.fixture

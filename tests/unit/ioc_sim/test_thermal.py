@@ -602,3 +602,20 @@ def test_a_heater_switched_on_again_on_the_way_down_does_not_stay_off(cryostat):
 
     assert model.read(600.0).stable
     assert model.read(600.0).sample_k == pytest.approx(4.0, abs=0.01)
+
+
+@pytest.mark.parametrize("settings", [{"heater_range": "Range3/High"}, {"p": 1.0}])
+def test_a_loop_that_takes_over_far_from_the_set_point_recovers_soon(
+    cryostat, settings
+):
+    """The ramp went on while the heater was off, so the error is large."""
+    model = cryostat(4.0)
+    model.set_point(0.0, 100.0)
+    model.change(1.0, heater_range="Off")
+    model.change(10.0, heater_range="Range2/Medium")
+    model.change(11.0, heater_range="Range3/High")
+    model.change(12.0, **settings)
+
+    model.set_point(13.0, 4.0)
+
+    assert model.read(300.0).stable
