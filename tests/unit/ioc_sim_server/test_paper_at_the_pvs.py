@@ -615,12 +615,6 @@ class Findings:
         assert fit.ok, fit.assessment
         return fit.peak_mev
 
-    @cached_property
-    def lifetimes_ps(self):
-        decays = self.seen.decays
-        period = round(1e12 / decays.sync_hz / decays.width_ps)
-        return lifetimes(decays.decay, decays.response, period, decays.width_ps)
-
     @property
     def neon_mev(self):
         """Width of the lone line of neon at 533 nm, pixels included."""
@@ -648,37 +642,6 @@ class Findings:
         start = (counts.sum(), shot.pump_nm, 1.0, 0.0, 0.0)
         fwhm = curve_fit(shape, shot.nm, counts, start)[0][2]
         return float(np.sqrt(fwhm**2 - shot.resolution_nm**2))
-
-
-def lifetimes(decay, response, period, width_ps):
-    """Fit two decays behind the measured response, at the Poisson limit."""
-    size, lead = 8192, 200
-    shift = lead - int(response.argmax())
-    counts, light = (
-        np.roll(histogram[:period].astype(float), shift)
-        for histogram in (decay, response)
-    )
-    light -= np.median(light)
-    light[: lead - 150] = light[lead + 700 :] = 0.0
-    transform = np.fft.rfft(light / light.sum(), size)
-    omega = 2 * np.pi * np.fft.rfftfreq(size, width_ps)
-
-    def model(parameters):
-        first, second, fast, slow, delay, level = parameters
-        decays = first / (1 + 1j * omega * fast) + second / (1 + 1j * omega * slow)
-        decays *= transform * np.exp(-1j * omega * delay)
-        return np.maximum(np.fft.irfft(decays, size)[:period] + level, 1e-3)
-
-    def deviance(parameters):
-        expected = model(parameters)
-        ratio = np.where(counts > 0, counts / expected, 1.0)
-        terms = expected - counts + counts * np.log(ratio)
-        return np.sign(expected - counts) * np.sqrt(2 * np.maximum(terms, 0.0))
-
-    half = counts.sum() / 2
-    start = [half, half, 80.0, 400.0, 0.0, np.median(counts) + 0.1]
-    fit = least_squares(deviance, start, x_scale=[half, half, 50, 200, 4, 10])
-    return sorted(fit.x[2:4])
 
 
 def half_width(at, values):
@@ -916,9 +879,13 @@ def test_the_lines_are_crossed(found, truth):
     assert abs(high - low) == pytest.approx(90.0, abs=0.5)
 
 
-def test_two_lifetimes(found, truth):
-    fast, slow = found.lifetimes_ps
-    assert found.seen.decays.decay.sum() == 1_000_000
+def test_two_lifetimes(found, truth, fit_decays):
+    decays = found.seen.decays
+    bins = int(1e12 / decays.sync_hz / decays.width_ps)
+
+    fast, slow, _ = fit_decays(decays.decay, decays.response, bins, decays.width_ps)
+
+    assert decays.decay.sum() == 1_000_000
     assert fast == pytest.approx(truth.lifetimes[0], rel=0.02)
     assert slow == pytest.approx(truth.lifetimes[1], rel=0.022)
 

@@ -5,7 +5,6 @@ import asyncio
 import numpy as np
 import pytest
 from caproto import AlarmSeverity
-from scipy.optimize import least_squares
 
 from ioc_sim.channels import RefusedPutError
 
@@ -385,49 +384,7 @@ def test_a_failed_acquisition_is_no_acquisition_and_the_next_one_works(
     assert pvs[T + "Counter_RBV"].value == 1
 
 
-WIDTH_PS = 4.0
-BINS = 3205
-"""Whole bins of a period; the rest of it is not fitted."""
-
-
-def reconvolved(parameters, transform, omega):
-    """Two decays, the measured response, a shift and a background, per bin."""
-    first, second, fast, slow, shift, background = parameters
-    decays = first / (1 + 1j * omega * fast) + second / (1 + 1j * omega * slow)
-    return (
-        np.fft.irfft(transform * decays * np.exp(-1j * omega * shift), 8192)[:BINS]
-        + background
-    )
-
-
-def fitted(decay, response):
-    """Fit without any knowledge but the two histograms: the usual reconvolution.
-
-    The period is longer than the fit by an eighth of a bin, so the response is padded
-    with its own background and the wrap of 12.8 ns at 268 ps left out (e-48).
-    """
-    floor = np.median(response[1500:3000])
-    clean = np.zeros(8192)
-    clean[:BINS] = response[:BINS] - floor
-    clean[:500] = clean[1200:BINS] = 0.0
-    transform = np.fft.rfft(clean / clean.sum())
-    omega = 2 * np.pi * np.fft.rfftfreq(8192, WIDTH_PS)
-    counts = decay[:BINS].astype(float)
-
-    def deviance(parameters):
-        model = np.maximum(reconvolved(parameters, transform, omega), 1e-3)
-        ratio = np.where(counts > 0, counts / model, 1.0)
-        terms = model - counts + counts * np.log(ratio)
-        return np.sign(model - counts) * np.sqrt(2 * np.maximum(terms, 0.0))
-
-    total = counts.sum()
-    start = [0.5 * total, 0.5 * total, 80.0, 400.0, 0.0, counts[2000:].mean() + 0.1]
-    result = least_squares(deviance, start, x_scale=[total, total, 50, 200, 4, 10])
-    chi2 = 2 * result.cost / (BINS - 6)
-    return (*sorted(result.x[2:4]), chi2)
-
-
-def test_a_fit_of_two_decays_recovers_the_papers_lifetimes(pvs, put, light):
+def test_a_fit_of_two_decays_recovers_the_papers_lifetimes(pvs, put, light, fit_decays):
     """The response from scattered light, the decay at 526 nm: 49 and 268 ps."""
 
     async def count(total):
@@ -443,7 +400,7 @@ def test_a_fit_of_two_decays_recovers_the_papers_lifetimes(pvs, put, light):
         light(od=0.6)
         return await count(1_000_000), response
 
-    fast, slow, chi2 = fitted(*asyncio.run(count_both()))
+    fast, slow, chi2 = fit_decays(*asyncio.run(count_both()), 3205, 4.0)
 
     assert fast == pytest.approx(49.0, abs=1.0)
     assert slow == pytest.approx(268.0, abs=6.0)
