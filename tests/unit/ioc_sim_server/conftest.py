@@ -20,11 +20,6 @@ DEADLINE = 10.0
 """Real seconds for what takes none, on a slow computer."""
 
 
-LATE = 1e-9
-"""Seconds by which a timer is late, as on any computer: were it early by a rounding
-error, the rest would be too little to wait for."""
-
-
 class JumpingLoop(asyncio.SelectorEventLoop):
     """An event loop that does not wait: its time is that of the next timer."""
 
@@ -35,7 +30,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
         def jump(timeout=None):
             if timeout and self._scheduled:
-                self._now = max(self._now, self._scheduled[0].when() + LATE)
+                self._now = max(self._now, self._scheduled[0].when())
             return select(0)
 
         self._selector.select = jump
