@@ -220,7 +220,7 @@ class Cryostat:
         return self._control
 
     def change(self, time_s: float, **settings: Any) -> None:
-        """Change what is set on the controller, without a jump of the heater.
+        """Change what is set on the controller; at rest the heater does not jump.
 
         Parameters
         ----------
@@ -514,7 +514,8 @@ class Cryostat:
         )
         if not wish.may_integrate(error):  # a saturated controller does not wind up
             return wish.heater_w, node.integral_k
-        return wish.heater_w, node.integral_k + error / gains.integral_s * STEP
+        integral = node.integral_k + error / gains.integral_s * STEP
+        return wish.heater_w, self._bound(node, gains, integral)
 
     def _foresee(self, node: _Node, change_k: float) -> float:
         """Give the power for losses and ramp that the zone mode puts on ahead, in W."""
@@ -522,24 +523,34 @@ class Cryostat:
         capacity = heat_capacity(node.finger_k, self._parameters)
         return self._parameters.feed_forward * (losses + capacity * change_k / STEP)
 
-    def _take_over(self) -> None:
-        """Let the integral of a loop that was changed continue the heater's power.
+    def _bound(self, node: _Node, gains: Gains, integral_k: float) -> float:
+        """Keep the integral to what the heater can do at the set point.
 
-        It may not hold the heater off at the set point: far from there, the power
-        jumps.
+        Beyond, it would take long to come back from a ramp or a change of the loop.
         """
+        slope = gains.proportional_w_per_k
+        if not slope:
+            return 0.0
+        known = self._know(node)
+        full_w = self._control.power(self._parameters.heater)
+        low, high = -max(known, 0.0) / slope, max(full_w - known, 0.0) / slope
+        return min(max(integral_k, low), high)
+
+    def _know(self, node: _Node) -> float:
+        """Give the power that the loop puts on without an error or a ramp, in W."""
+        control = self._control
+        manual = control.manual / PERCENT * control.power(self._parameters.heater)
+        return manual + (self._foresee(node, 0.0) if control.mode == "Zone" else 0.0)
+
+    def _take_over(self) -> None:
+        """Let the integral of a changed loop hold the working set point from now on."""
         node, control = self._node, self._control
         full_w = control.power(self._parameters.heater)
         gains = find_gains(control, self._zone(node.finger_k), full_w)
-        slope, integral = gains.proportional_w_per_k, 0.0
-        if slope and node.heater_w and control.mode in {"Zone", "Closed Loop PID"}:
-            known = control.manual / PERCENT * full_w
-            if control.mode == "Zone":
-                ahead = follow_ramp(control, node.working_k, STEP) - node.working_k
-                known += self._foresee(node, ahead)
-            wanted = min(node.heater_w, full_w) - known
-            integral = wanted / slope - (node.working_k - node.finger_k)
-            integral = max(integral, -known / slope)
+        losses = -heat_flow(node.working_k, node.valve, self._parameters)
+        rest = losses - self._know(node)
+        slope = gains.proportional_w_per_k
+        integral = self._bound(node, gains, rest / slope) if slope else 0.0
         self._node = replace(node, integral_k=integral)
 
     def _zone(self, temperature_k: float) -> Gains:
