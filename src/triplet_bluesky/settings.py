@@ -62,7 +62,7 @@ class Settings(BaseModel):
     batch_size: int = Field(default=10, ge=1, le=10000)
     """Events that the writer gathers before it sends them to Tiled."""
 
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Seed of every random number of the simulated bench."""
 
     time_factor: float = Field(default=1.0, gt=0, le=1e6)

@@ -112,6 +112,7 @@ def test_variable_of_the_services_is_no_setting():
         ("time_factor", "0"),
         ("time_factor", "nan"),
         ("seed", "-1"),
+        ("seed", "2147483648"),  # the simulator's seeds end one below
         ("batch_size", "0"),
     ],
 )
@@ -120,6 +121,14 @@ def test_refused_value_is_named_with_its_origin(name, value):
         SettingsError, match=f"got {name} = '{value}' in the environment"
     ):
         load_settings(environ={f"TRIPLET_{name.upper()}": value})
+
+
+@pytest.mark.usefixtures("cwd")
+def test_the_highest_seed_of_the_simulator_is_taken_and_the_next_one_explained():
+    assert load_settings(environ={}, overrides={"seed": 2**31 - 1}).seed == 2**31 - 1
+
+    with pytest.raises(SettingsError, match="less than or equal to 2147483647"):
+        load_settings(environ={}, overrides={"seed": 2**31})
 
 
 @pytest.mark.usefixtures("cwd")
