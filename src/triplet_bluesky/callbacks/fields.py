@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from event_model import EventDescriptor
+
 __all__ = ["DARK", "PRIMARY", "SpectrumFields"]
 
 PRIMARY = "primary"
@@ -44,3 +46,45 @@ class SpectrumFields:
     def needed(self) -> frozenset[str]:
         """Fields without which an event holds no spectrum."""
         return frozenset((self.counts, self.exposure, self.wavelength, self.pump))
+
+    def has_darks(self, descriptor: EventDescriptor) -> bool:
+        """Say whether the events of a stream are dark frames that can be subtracted.
+
+        Parameters
+        ----------
+        descriptor
+            Of the stream.
+
+        Returns
+        -------
+        :
+            Whether it is the stream `DARK`, with the frames and their exposure.
+        """
+        keys = descriptor["data_keys"].keys()
+        return descriptor.get("name") == DARK and {self.counts, self.exposure} <= keys
+
+    def has_spectra(self, descriptor: EventDescriptor) -> bool:
+        """Say whether the events of a stream are spectra that can be decomposed.
+
+        Parameters
+        ----------
+        descriptor
+            Of the stream.
+
+        Returns
+        -------
+        :
+            Whether it is the stream `PRIMARY`, with all that a spectrum needs. Runs
+            that measure something else have none such.
+        """
+        keys = descriptor["data_keys"].keys()
+        configured = {
+            key
+            for device in descriptor.get("configuration", {}).values()
+            for key in device.get("data", {})
+        }
+        return (
+            descriptor.get("name") == PRIMARY
+            and self.needed <= keys
+            and {self.sensitivity, self.saturation, self.resolution} <= configured
+        )

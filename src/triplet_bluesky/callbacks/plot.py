@@ -388,7 +388,9 @@ class FigureWindow(QtAwareCallback):
         self.figure = figure
 
     def event(self, doc: Event) -> Event:
-        """Draw again."""
-        draw_ple(self.figure, self.analysis.view())
-        self.figure.canvas.draw_idle()
+        """Draw again, if there is something to draw."""
+        view = self.analysis.view()
+        if view.points:
+            draw_ple(self.figure, view)
+            self.figure.canvas.draw_idle()
         return doc

@@ -38,6 +38,7 @@ class ScanProgress(DocumentRouter):
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._primary = ""
+        self._told = False
 
     def start(self, doc: RunStart) -> None:
         """Begin a new bar."""
@@ -62,15 +63,15 @@ class ScanProgress(DocumentRouter):
         """Remember which events are the points."""
         if doc.get("name") == PRIMARY:
             self._primary = doc["uid"]
+            self._told = self.analysis.spectra.fields.has_spectra(doc)
 
     def event(self, doc: Event) -> Event:
         """Advance by one point."""
         if self._progress is not None and doc["descriptor"] == self._primary:
             self._progress.update(self._task, advance=1, live=self._live())
-            if not self.console.is_terminal:
-                self.console.print(
-                    f"  point {doc['seq_num']}: {self._live()}", highlight=False
-                )
+            if self._told and not self.console.is_terminal:
+                live = self._live() or "not decomposed"
+                self.console.print(f"  point {doc['seq_num']}: {live}", highlight=False)
         return doc
 
     def stop(self, doc: RunStop) -> RunStop:

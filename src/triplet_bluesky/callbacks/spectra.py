@@ -16,7 +16,7 @@ from triplet_bluesky.analysis import (
     fit_spectrum,
     reduce_frames,
 )
-from triplet_bluesky.callbacks.fields import DARK, PRIMARY, SpectrumFields
+from triplet_bluesky.callbacks.fields import SpectrumFields
 
 __all__ = ["Conditions", "LiveSpectra", "Point"]
 
@@ -128,31 +128,33 @@ class LiveSpectra(DocumentRouter):
         self.fields = fields or SpectrumFields()
         self.points: list[Point] = []
         self.start_document: RunStart | None = None
-        self._streams: dict[str, EventDescriptor] = {}
+        self._spectra: dict[str, EventDescriptor] = {}
+        self._dark_streams: set[str] = set()
         self._darks: dict[float, list[npt.NDArray[np.integer]]] = {}
 
     def start(self, doc: RunStart) -> None:
         """Forget the run before."""
         self.start_document = doc
         self.points = []
-        self._streams = {}
+        self._spectra = {}
+        self._dark_streams = set()
         self._darks = {}
 
     def descriptor(self, doc: EventDescriptor) -> None:
-        """Take in which stream the events belong to."""
-        self._streams[doc["uid"]] = doc
+        """Decide whether the events of a stream are any of ours."""
+        if self.fields.has_darks(doc):
+            self._dark_streams.add(doc["uid"])
+        elif self.fields.has_spectra(doc):
+            self._spectra[doc["uid"]] = doc
 
     def event(self, doc: Event) -> Event:
-        """Keep a dark frame, or reduce and decompose a spectrum."""
-        descriptor = self._streams.get(doc["descriptor"])
-        if descriptor is None:
-            return doc
-        if descriptor.get("name") == DARK:
+        """Keep a dark frame, or reduce and decompose a spectrum; leave others alone."""
+        if doc["descriptor"] in self._dark_streams:
             exposure = float(doc["data"][self.fields.exposure])
             frames = np.atleast_2d(np.asarray(doc["data"][self.fields.counts]))
             self._darks.setdefault(exposure, []).append(frames)
-        elif descriptor.get("name") == PRIMARY:
-            self._take(doc, descriptor)
+        elif doc["descriptor"] in self._spectra:
+            self._take(doc, self._spectra[doc["descriptor"]])
         return doc
 
     def _take(self, doc: Event, descriptor: EventDescriptor) -> None:

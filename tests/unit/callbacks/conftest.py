@@ -118,6 +118,21 @@ def make_scan():
 
 
 @pytest.fixture
+def count():
+    """The documents of a run that measures something else: two histograms."""
+    keys = {"tcspc_counts": array((16,)), "tcspc_total": number()}
+    run = compose_run(metadata={"plan_name": "count", "num_points": 2})
+    documents = [("start", run.start_doc)]
+    for stream in ("dark", "primary"):
+        point = run.compose_descriptor(stream, keys)
+        documents.append(("descriptor", point.descriptor_doc))
+        for _ in range(2):
+            data = {"tcspc_counts": np.ones(16, dtype=int), "tcspc_total": 16}
+            documents.append(("event", point.compose_event(**stamped(data))))
+    return [*documents, ("stop", run.compose_stop())]
+
+
+@pytest.fixture
 def scan(make_scan):
     """A scan across the resonance."""
     return make_scan(np.arange(510.0, 531.0, 1.5).tolist())

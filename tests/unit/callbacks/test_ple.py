@@ -157,7 +157,35 @@ def test_a_scan_without_darks_says_why_there_is_no_fit(make_scan, caplog):
     assert dict(analysis.streams()) == {}
 
 
-def test_events_of_other_measurements_are_named_and_left_alone(make_scan, caplog):
+def test_a_run_of_another_measurement_is_left_alone_silently(count, caplog):
+    with caplog.at_level(logging.DEBUG):
+        analysis = analysed(count)
+
+    assert caplog.text == ""
+    assert analysis.spectra.points == []
+    assert dict(analysis.streams()) == {}
+
+
+@pytest.mark.parametrize("missing", ["data", "configuration"])
+def test_spectra_that_are_not_described_in_full_are_left_alone_silently(
+    make_scan, caplog, missing
+):
+    documents = make_scan([520.0])
+    descriptor = documents[3][1]
+    spoiled = {
+        "data": {**descriptor, "data_keys": documents[1][1]["data_keys"]},
+        "configuration": {**descriptor, "configuration": {}},
+    }
+    with caplog.at_level(logging.DEBUG):
+        analysis = analysed(
+            [*documents[:3], ("descriptor", spoiled[missing]), *documents[4:]]
+        )
+
+    assert caplog.text == ""
+    assert analysis.spectra.points == []
+
+
+def test_an_event_without_what_its_descriptor_promises_is_named(make_scan, caplog):
     def foreign(_, data):
         return {k: v for k, v in data.items() if k != "spectrometer_wavelength"}
 

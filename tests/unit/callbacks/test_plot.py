@@ -103,6 +103,27 @@ def test_progress_in_a_file_is_a_line_for_each_point(scan):
     assert "510.00 nm" in said
 
 
+def test_progress_in_a_file_says_nothing_of_other_measurements(count):
+    assert shown(count, force_terminal=False) == ""
+
+
+def test_progress_in_a_file_says_of_a_scan_without_darks_what_is_missing(make_scan):
+    said = shown(make_scan([520.0], darks=False), force_terminal=False)
+
+    assert said == "  point 1: not decomposed\n"
+
+
+def test_a_window_keeps_its_figure_during_other_measurements(scan, count):
+    analysis = LivePLE()
+    figure = Figure()
+    window = FigureWindow(analysis, figure)
+    for name, document in [*scan[:6], *count]:
+        analysis(name, document)
+        window(name, document)
+
+    assert set("abcd") <= set(axes_by_title(figure))
+
+
 def test_a_run_without_spectra_leaves_no_empty_figure(scan, tmp_path):
     analysis = LivePLE()
     file = FigureFile(analysis, tmp_path)
