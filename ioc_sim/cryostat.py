@@ -16,6 +16,7 @@ from ioc_sim.channels import Channel, RefusedPutError
 from ioc_sim.declare import choice, choice_rbv, integer_rbv, number, number_rbv
 from ioc_sim.temperature_control import MODES, RANGES, TRIPS
 from ioc_sim.thermal import STEP, CryostatReading
+from ioc_sim.vocabulary import NO_YES, OFF_ON
 from ioc_sim.world import World
 
 __all__ = ["Cryostat"]
@@ -56,8 +57,6 @@ VACUUM_ALARMS = (1e-4, 1e-3)
 (MAJOR), mbar."""
 
 PERCENT = (0.0, 100.0)
-NO_YES = ("No", "Yes")
-OFF_ON = ("Off", "On")
 SENSOR_STATES = (
     "Valid",
     "Invalid",

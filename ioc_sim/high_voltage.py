@@ -4,10 +4,12 @@ from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
+from ioc_sim.alarms import NO_ALARM
 from ioc_sim.base import Axis, Instrument, Part
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv
 from ioc_sim.photon_counter import PhotonCounter
+from ioc_sim.vocabulary import NO_YES
 
 __all__ = ["HighVoltage"]
 
@@ -17,9 +19,7 @@ VOLTAGE = (0.0, 1200.0)
 RAMP = 500.0
 """Speed of the supply, V/s; typical."""
 
-NO_YES = ("No", "Yes")
 OWN = "none: detector supplies with a trip have no public support"
-NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 TRIPPED = (AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
 
 

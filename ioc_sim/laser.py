@@ -7,6 +7,7 @@ from typing import Any
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
 from ioc_sim import motion
+from ioc_sim.alarms import NO_ALARM
 from ioc_sim.base import TICK, Axis, Instrument, pass_time
 from ioc_sim.channels import Channel, RefusedPutError
 from ioc_sim.declare import (
@@ -19,12 +20,11 @@ from ioc_sim.declare import (
 )
 from ioc_sim.laser_head import LaserHead
 from ioc_sim.latch import Latch
+from ioc_sim.vocabulary import NO_YES, OFF_ON
 from ioc_sim.world import World
 
 __all__ = ["Laser", "Status"]
 
-OFF_ON = ("Off", "On")
-NO_YES = ("No", "Yes")
 RESET = ("Idle", "Reset")
 INTERLOCK = ("Tripped", "Reset needed", "OK")
 """States of the interlock, in the order of the real register."""
@@ -44,7 +44,6 @@ TEMPERATURE = "base temperature out of range"
 WATCHDOG = "watchdog: no put in time"
 LOOP = "interlock loop open"
 
-NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 MINOR = (AlarmStatus.STATE, AlarmSeverity.MINOR_ALARM)
 MAJOR = (AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
 INTERLOCK_ALARMS = {"Tripped": MAJOR, "Reset needed": MINOR, "OK": NO_ALARM}

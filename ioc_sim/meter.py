@@ -5,13 +5,13 @@ from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
+from ioc_sim.alarms import NO_ALARM
 from ioc_sim.base import Busy, Instrument, Part, pass_time
 from ioc_sim.declare import choice, choice_rbv, integer_rbv, number, number_rbv
+from ioc_sim.vocabulary import COUNTER, NO_YES, OFF_ON
 
 __all__ = ["Meter"]
 
-NO_YES = ("No", "Yes")
-OFF_ON = ("Off", "On")
 
 WAVELENGTH = (400.0, 1100.0)
 """Range of the meter's silicon diode, nm."""
@@ -19,13 +19,11 @@ WAVELENGTH = (400.0, 1100.0)
 POWER = (0.0, 100.0)
 """Range to show pick-off powers in, uW."""
 
-COUNTER = (0, 2**31 - 1)
 POSIX = (0.0, 1e11)
 """Range to show times in, seconds since 1970."""
 
 PM100 = "Thorlabs PM100D SCPI"
 
-NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 OVER = (AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM)
 VOID = (AlarmStatus.HIHI, AlarmSeverity.INVALID_ALARM)
 

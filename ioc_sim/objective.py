@@ -10,11 +10,11 @@ from ioc_sim.channels import RefusedPutError
 from ioc_sim.declare import choice, choice_rbv, number_rbv
 from ioc_sim.history import History
 from ioc_sim.motor_record import MotorRecord, MotorSettings
+from ioc_sim.vocabulary import OFF_ON
 from ioc_sim.world import World
 
 __all__ = ["Objective", "Piezo"]
 
-OFF_ON = ("Off", "On")
 
 PERIOD = 1.0
 """Real seconds between read-backs of a stage at rest."""

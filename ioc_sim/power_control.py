@@ -8,18 +8,19 @@ import numpy as np
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
 from ioc_sim import motion
+from ioc_sim.alarms import NO_ALARM
 from ioc_sim.base import TICK, Axis, Instrument
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.client import WRITER, Client
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv, waveform_rbv
-from ioc_sim.meter import NO_YES, WAVELENGTH, Meter
+from ioc_sim.meter import WAVELENGTH, Meter
+from ioc_sim.vocabulary import CLOSED_OPEN, NO_YES
 from ioc_sim.world import World
 
 __all__ = ["PowerControl"]
 
 logger = logging.getLogger(__name__)
 
-CLOSED_OPEN = ("Closed", "Open")
 DENSITY = (0.0, 4.0)
 """Range of the attenuator, optical density."""
 
@@ -37,7 +38,6 @@ ATTENUATOR = "EPICS motorRecord of the filter wheel"
 SHUTTER = "areaDetector ADCore ADBase"
 TABLE = "none: a table that the bench's owner has measured"
 
-NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 STUCK = (AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
 
 

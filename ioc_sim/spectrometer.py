@@ -17,6 +17,7 @@ from ioc_sim.declare import (
     text_rbv,
     waveform_rbv,
 )
+from ioc_sim.vocabulary import NO_YES, OFF_ON
 from ioc_sim.world import World
 
 __all__ = ["Spectrometer"]
@@ -36,8 +37,6 @@ GRATINGS = ("Grating 1", "Grating 2", "Grating 3")
 PORTS = ("Direct", "Side")
 """Exits: camera at the direct one, photomultiplier behind a slit at the side."""
 
-NO_YES = ("No", "Yes")
-OFF_ON = ("Off", "On")
 PIXELS = 1024
 
 CALIBRATED = "2026-01-12T09:00:00+00:00"

@@ -8,6 +8,7 @@ import numpy as np
 from caproto import AlarmSeverity, AlarmStatus
 from caproto.server import pvproperty
 
+from ioc_sim.alarms import NO_ALARM
 from ioc_sim.base import TICK, Busy, Instrument, pass_time
 from ioc_sim.channels import (
     IntegerSetPoint,
@@ -26,6 +27,7 @@ from ioc_sim.declare import (
 from ioc_sim.high_voltage import HighVoltage
 from ioc_sim.histogramming import FULL_BIN, Histogramming, Plan
 from ioc_sim.photon_counter import GATE_S, PhotonCounter, Settings
+from ioc_sim.vocabulary import COUNTER, NO_YES
 from ioc_sim.world import World
 
 __all__ = ["Tcspc"]
@@ -51,7 +53,6 @@ DIVIDERS = (1, 2, 4, 8)
 BINNINGS = (0, 7)
 """Range of the binning code; PicoQuant PHLib, BINSTEPSMAX is 8."""
 
-COUNTER = (0, 2**31 - 1)
 RATE = (0.0, 1e9)
 SYNCS = (0.0, 1e15)
 
@@ -78,10 +79,8 @@ SHOW_PERIOD = 0.5
 
 PS_PER_S = 1e12
 MS_PER_S = 1e3
-NO_YES = ("No", "Yes")
 KIT = "KIT epics-picoharp "
 PHLIB = "none: PicoQuant PHLib "
-NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
 
 class Warn(NamedTuple):

@@ -7,10 +7,12 @@ from typing import Any
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
 from ioc_sim import motion
+from ioc_sim.alarms import NO_ALARM
 from ioc_sim.base import TICK, Axis, Instrument, pass_time
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv, text_rbv
 from ioc_sim.gear import Gear
 from ioc_sim.source import bandwidth_mev, filter_efficiency
+from ioc_sim.vocabulary import CLOSED_OPEN
 from ioc_sim.world import World
 
 __all__ = ["TunableFilter"]
@@ -27,7 +29,6 @@ BACKLASH = 0.2
 HOME = WAVELENGTH[0]
 """Where the drive's index mark is, nm."""
 
-CLOSED_OPEN = ("Closed", "Open")
 STUCK = "FILTER:Wavelength"
 """What the fault of a stuck motor calls the wavelength drive."""
 
@@ -35,7 +36,6 @@ PERCENT = 100.0
 VARIA = "NKT SuperK VARIA register"
 """Registers of the filter, type 0x68, in NKT's register files."""
 
-NO_ALARM = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 STANDS_STILL = (AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
 
 
