@@ -206,6 +206,14 @@ def test_what_a_device_reads_as_text_is_text(served):
     assert wrong == []
 
 
+def test_why_a_put_was_refused_is_read_whole():
+    """As a STRING it would end after 39 characters."""
+    reasons = [name for name, *_ in asked() if "LastError_RBV" in name]
+
+    assert len(reasons) >= len(set(INSTRUMENTS.values())) - 1  # all but the IOC
+    assert [name for name in reasons if not name.endswith(".VAL$")] == []
+
+
 def test_no_pv_is_of_a_type_that_connecting_would_refuse(served):
     wrong = {}
     for name, component, owner in asked():

@@ -93,4 +93,4 @@ class Analyser(Device):
     polarizer = Cpt(Motor, "POL", tolerance=0.02, kind="config")
     inserted = Cpt(Choice, "In", kind="normal")
     polarizer_angle = Cpt(EpicsSignalRO, "PolarizerAngle_RBV", kind="config")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")

@@ -78,7 +78,7 @@ class CCD(Device):
 
     cam = Cpt(Camera, "cam1:", kind="normal")
     image = Cpt(ImagePlugin, "image1:", kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
 
     counts = Cpt(
         Derived,

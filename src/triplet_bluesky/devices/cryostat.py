@@ -215,7 +215,7 @@ class Cryostat(Device):
     helium_level = Cpt(EpicsSignalRO, "HeLevel_RBV", kind="config")
     vacuum = Cpt(EpicsSignalRO, "Vacuum_RBV", kind="config")
     trip_reset = Cpt(EpicsSignal, "TripReset", string=True, kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
 
     def reset_trip(self) -> DeviceStatus:
         """Forget why the heater was switched off, once the reason is gone.

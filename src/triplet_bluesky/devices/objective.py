@@ -62,4 +62,4 @@ class Objective(Device):
     y = Cpt(Piezo, "Y", tolerance=0.02, kind="hinted", labels=("motors",))
     z = Cpt(Piezo, "Z", tolerance=0.02, kind="hinted", labels=("motors",))
     power = Cpt(Choice, "Power", kind="config")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")

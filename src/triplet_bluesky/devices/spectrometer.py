@@ -73,4 +73,4 @@ class Spectrometer(Device):
     calibrated = Cpt(EpicsSignalRO, "CalibrationTime_RBV", string=True, kind="config")
     shortest = Cpt(EpicsSignalRO, "MinWavelength", kind="omitted")
     longest = Cpt(EpicsSignalRO, "MaxWavelength", kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV", string=True, kind="omitted")
+    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
