@@ -227,6 +227,20 @@ def up(
     sample: Sample = None,
     seed: Seed = None,
     time_factor: TimeFactor = None,
+    truth: Annotated[
+        bool,
+        typer.Option(
+            "--truth", help="Serve the SIM: PVs: faults, and what is behind the bench."
+        ),
+    ] = False,
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="What is broken from the start, for example "
+            "filter_slip=0.3,shutter_stuck=Closed; triplet-sim --list-faults has all.",
+            show_default=False,
+        ),
+    ] = "",
     data_dir: DataDir = None,
 ) -> None:
     """Start the simulated bench and the Tiled server in the background."""
@@ -235,13 +249,17 @@ def up(
     settings = _settings(data_dir, sample, seed, time_factor)
     with console.status("starting ...") as status:
         reports = services.up(
-            services.bench_services(settings),
+            services.bench_services(settings, truth=truth, faults=faults),
             settings.state_dir,
             progress=lambda name: status.update(f"{name} is ready ..."),
         )
     for report in reports:
         if not report.started:
-            console.print(f"{report.name}: already running (pid {report.pid})")
+            console.print(
+                f"{report.name}: already running (pid {report.pid}), with the options "
+                "that it was started with",
+                soft_wrap=True,
+            )
     _show(reports, settings)
     option = _data_option(data_dir)
     console.print(

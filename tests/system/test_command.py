@@ -304,6 +304,8 @@ def the_shell_works(folder, env):
     ("arguments", "says"),
     [
         (["up", "--seed", "-1"], "seed"),
+        (["up", "--faults", "filter_slop"], "did you mean filter_slip?"),
+        (["up", "--faults", "filter_slip=99"], "limits -5..5 nm"),
         (["demo", "--sample", "nowhere.toml"], "nowhere.toml"),
         (["shell"], "triplet up"),
         (["sell"], "No such command"),

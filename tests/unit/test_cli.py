@@ -187,6 +187,27 @@ def test_the_status_tells_logs_and_key_in_full(run, tmp_path):
     assert "EPICS_CA_SERVER_PORT=5064" in done.stdout
 
 
+def test_up_hands_truth_and_faults_on_to_the_bench(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(services, "up", lambda wanted, *_, **__: asked.append(wanted))
+
+    run("up", "--truth", "--faults", "filter_slip=0.3,laser_trip")
+
+    ((_, ioc),) = asked
+    assert "--truth" in ioc.argv
+    assert ioc.argv[ioc.argv.index("--faults") + 1] == "filter_slip=0.3,laser_trip"
+
+
+def test_up_says_of_what_runs_that_it_keeps_its_options(run, monkeypatch):
+    runs = services.Report(name="ioc", state="running", pid=12)
+    monkeypatch.setattr(services, "up", lambda *_, **__: [runs])
+
+    done = run("up", "--faults", "laser_trip")
+
+    told = "ioc: already running (pid 12), with the options that it was started with"
+    assert told in done.stdout
+
+
 def test_hints_are_typed_as_the_command_was(run, monkeypatch, tmp_path):
     monkeypatch.setattr(services, "up", lambda *_, **__: [])
 

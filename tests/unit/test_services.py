@@ -77,6 +77,14 @@ def test_ioc_is_told_the_settings(tmp_path):
     }
 
 
+def test_ioc_is_told_its_faults_and_whether_to_serve_the_truth():
+    plain = ioc_service(Settings()).argv
+
+    broken = ioc_service(Settings(), truth=True, faults="filter_slip=0.3").argv
+
+    assert broken == (*plain, "--faults", "filter_slip=0.3", "--truth")
+
+
 def test_no_command_line_holds_the_key(tmp_path):
     settings = Settings(data_dir=tmp_path)
 

@@ -57,13 +57,20 @@ def epics_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def ioc_service(settings: Settings) -> Service:
+def ioc_service(
+    settings: Settings, *, truth: bool = False, faults: str = ""
+) -> Service:
     """Describe the simulated bench.
 
     Parameters
     ----------
     settings
         Gives prefix, ports, seed, time factor and sample.
+    truth
+        Whether it serves the ``SIM:`` PVs: faults to switch, and what is behind it.
+    faults
+        What is broken from the start, ``"filter_slip=0.3,shutter_stuck"``; the bench
+        itself checks it.
 
     Returns
     -------
@@ -78,7 +85,11 @@ def ioc_service(settings: Settings) -> Service:
     }
     if settings.sample is not None:
         options["--sample"] = str(settings.sample)
-    arguments = (text for option in options.items() for text in option)
+    if faults:
+        options["--faults"] = faults
+    arguments = [text for option in options.items() for text in option]
+    if truth:
+        arguments.append("--truth")
     return Service(
         name="ioc",
         argv=(sys.executable, "-u", "-m", "ioc_sim", *arguments),
@@ -120,20 +131,24 @@ def tiled_service(settings: Settings) -> Service:
     )
 
 
-def bench_services(settings: Settings) -> list[Service]:
+def bench_services(
+    settings: Settings, *, truth: bool = False, faults: str = ""
+) -> list[Service]:
     """Describe all that a session needs beside itself.
 
     Parameters
     ----------
     settings
         Of the bench.
+    truth, faults
+        Of the simulated bench, as in `ioc_service`.
 
     Returns
     -------
     list of Service
         The slowest to start first.
     """
-    return [tiled_service(settings), ioc_service(settings)]
+    return [tiled_service(settings), ioc_service(settings, truth=truth, faults=faults)]
 
 
 def free_port() -> int:
