@@ -4,6 +4,7 @@ from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus
 
+from ioc_sim.alarms import NO_ALARM, Alarm
 from ioc_sim.camera import ROWS, ReadOut
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.detection import PIXELS
@@ -26,14 +27,8 @@ AXES = {
 }
 """What the pixels along an axis are called, and how many there are."""
 
-NO_ALARM = (AlarmSeverity.NO_ALARM, AlarmStatus.NO_ALARM)
-ALARMS = {
-    "Error": (AlarmSeverity.MAJOR_ALARM, AlarmStatus.STATE),
-    "Aborted": (AlarmSeverity.NO_ALARM, AlarmStatus.NO_ALARM),
-}
+ALARMS = {"Error": Alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)}
 """Alarms of the detector states; the others have none."""
-
-SIZES = {"ArraySizeX_RBV", "ArraySizeY_RBV"}
 
 _Declared = records(
     "CameraRecords",

@@ -100,4 +100,4 @@ class Chip:
         if self._cooled and self._failing and status != STABILIZED:
             severity = AlarmSeverity.MAJOR_ALARM
         cause = AlarmStatus.HIHI if severity else AlarmStatus.NO_ALARM
-        await self._camera.warn("TemperatureActual", severity, cause)
+        await self._camera.warn("TemperatureActual", cause, severity)

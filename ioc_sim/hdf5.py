@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
+from ioc_sim.alarms import NO_ALARM, Alarm
 from ioc_sim.base import Busy, Instrument
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.folders import make_folder
@@ -29,9 +31,10 @@ LONGEST_NAME = 255
 
 BITS_PER_BYTE, MEGA = 8, 1e6
 
-OK = (AlarmSeverity.NO_ALARM, AlarmStatus.NO_ALARM)
-FAILED = (AlarmSeverity.MAJOR_ALARM, AlarmStatus.STATE)
-MISSING = (AlarmSeverity.MAJOR_ALARM, AlarmStatus.STATE)
+MAJOR = Alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
+
+FIELD = re.compile(r"%(?:%|[-+ #0]*(\d*)(?:\.(\d*))?)")
+"""A field of a template, with its width and its precision."""
 
 _Declared = records(
     "Hdf5Records",
@@ -261,7 +264,7 @@ class Hdf5(Plugin, _Declared):
             logger.warning("%s: %s", self.prefix, failure)
         await self.show("WriteMessage", failure[:LONGEST_NAME])
         await self.show("WriteStatus", "Write error" if failure else "Write OK")
-        await self.warn("WriteStatus", *(FAILED if failure else OK))
+        await self.warn("WriteStatus", *(MAJOR if failure else NO_ALARM))
 
     async def _open(self, example: NDArray) -> None:
         path = self._name()
@@ -374,9 +377,13 @@ class Hdf5(Plugin, _Declared):
         work = make_folder, Path(folder), levels
         there = await loop.run_in_executor(self._disk, *work)
         await self.show("FilePathExists_RBV", "Yes" if there else "No")
-        await self.warn("FilePathExists_RBV", *(OK if there else MISSING))
+        await self.warn("FilePathExists_RBV", *(NO_ALARM if there else MAJOR))
 
     async def _put_template(self, value: str) -> None:
+        numbers = [int(n) for found in FIELD.findall(value) for n in found if n]
+        if max(numbers, default=0) > LONGEST_NAME:
+            msg = f"got {value!r}, expected fields of {LONGEST_NAME} characters at most"
+            raise RefusedPutError(msg)
         try:
             made = value % ("/folder/", "name", 1)
         except (TypeError, ValueError) as error:

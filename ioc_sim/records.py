@@ -112,7 +112,7 @@ class Records(Part):
             await self.show("ArrayRate_RBV", rate_hz)
 
     async def warn(
-        self, name: str, severity: AlarmSeverity, status: AlarmStatus
+        self, name: str, status: AlarmStatus, severity: AlarmSeverity
     ) -> None:
         """Change the alarm of a record.
 
@@ -120,8 +120,8 @@ class Records(Part):
         ----------
         name
             Name of a record, as it is.
-        severity, status
-            How bad it is, and what.
+        status, severity
+            What is wrong, and how bad it is.
         """
         await self.record(name).raise_alarm(status, severity)
 
