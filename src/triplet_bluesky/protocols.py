@@ -51,22 +51,28 @@ class MicroPLBench(Protocol):
         The pump laser: settings ``emission`` and ``level``, readable ``ready`` and
         ``repetition_rate`` (MHz).
     tunable_filter
-        The pump filter: axis ``wavelength`` (nm, vacuum) with ``limits``.
+        The pump filter: axis ``wavelength`` (nm, vacuum) with ``limits``, setting
+        ``shutter`` (``"Open"`` or ``"Closed"``).
     power_control
         The dose: axes ``power``, ``photons``, ``fluence`` and ``attenuator``, setting
         ``shutter``, ``meter`` with ``wavelength`` and ``averaging_time``, settable
         ``repetition_rate``; its ``trigger`` measures the dose of an exposure.
     cryostat
         The cryostat: axis ``temperature`` (K).
+    objective
+        The objective: setting ``power``, axes ``x``, ``y`` and ``z`` (um), each with a
+        setting ``servo`` (all ``"On"`` or ``"Off"``).
     analyser
         The analyser: axes ``angle`` (deg) and ``half_wave_plate``, setting
         ``inserted`` (``"In"`` or ``"Out"``).
     spectrometer
-        The spectrometer: readable ``wavelength``, that of each pixel, in nm.
+        The spectrometer: readable ``wavelength``, that of each pixel, in nm; settings
+        ``exit_port`` (``"Direct"`` to the camera) and ``lamp`` (``"On"`` or ``"Off"``).
     ccd
-        The camera: ``cam`` with ``acquire_time`` (s, with ``limits``), ``image_mode``
-        and ``saturation_level``, settable ``subexposures``, readable ``counts`` of
-        shape ``(subexposures, pixels)``; it can be triggered and stopped.
+        The camera: ``cam`` with ``acquire_time`` (s, with ``limits``), ``image_mode``,
+        ``read_out_mode`` (``"FVB"`` to add columns up) and ``saturation_level``,
+        settable ``subexposures``, readable ``counts`` of shape
+        ``(subexposures, pixels)``; it can be triggered and stopped.
     ioc
         What identifies the IOC.
     """
@@ -89,6 +95,11 @@ class MicroPLBench(Protocol):
     @property
     def cryostat(self) -> Any:
         """The cryostat."""
+        ...
+
+    @property
+    def objective(self) -> Any:
+        """The objective."""
         ...
 
     @property

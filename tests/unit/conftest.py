@@ -134,6 +134,7 @@ def bench():
     cam = SimpleNamespace(
         acquire_time=setting("ccd_cam_acquire_time", 1.0, limits=(0.0, 3600.0)),
         image_mode=setting("ccd_cam_image_mode", "Continuous"),
+        read_out_mode=setting("ccd_cam_read_out_mode", "FVB"),
         saturation_level=setting("ccd_cam_saturation_level", 65535),
     )
     ccd = FakeCCD(
@@ -162,6 +163,9 @@ def bench():
         wavelength=setting("power_control_meter_wavelength", 526.0),
         averaging_time=setting("power_control_meter_averaging_time", 0.1),
     )
+    stage = {axis: setting(f"objective_{axis}", 20.0, units="um") for axis in "xyz"}
+    for axis, piezo in stage.items():
+        piezo.servo = setting(f"objective_{axis}_servo", "On")
     bench = SimpleNamespace(
         laser=FakeDevice(
             "laser",
@@ -175,11 +179,19 @@ def bench():
             wavelength=setting(
                 "tunable_filter_wavelength", 526.0, limits=(480.0, 700.0)
             ),
+            config=("shutter",),
             bandwidth=setting("tunable_filter_bandwidth", 1.8),
+            shutter=setting("tunable_filter_shutter", "Open"),
         ),
         power_control=control,
         cryostat=FakeDevice(
             "cryostat", temperature=setting("cryostat_temperature", 4.0)
+        ),
+        objective=FakeDevice(
+            "objective",
+            config=("power",),
+            power=setting("objective_power", "On"),
+            **stage,
         ),
         analyser=FakeDevice(
             "analyser",
@@ -189,9 +201,11 @@ def bench():
         ),
         spectrometer=FakeDevice(
             "spectrometer",
-            config=("resolution",),
+            config=("resolution", "exit_port", "lamp"),
             wavelength=setting("spectrometer_wavelength", np.linspace(510, 552, 64)),
             resolution=setting("spectrometer_resolution", 0.159),
+            exit_port=setting("spectrometer_exit_port", "Direct"),
+            lamp=setting("spectrometer_lamp", "Off"),
         ),
         ccd=ccd,
         ioc=FakeDevice("ioc", boot_id=setting("ioc_boot_id", "fake")),

@@ -1,11 +1,12 @@
-"""Exposures: light on the sample only while the camera looks, darks, exposure times."""
+"""Exposures: light on the sample only while detectors look, darks, exposure times."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from bluesky import plan_stubs as bps
+from bluesky.protocols import Triggerable
 from bluesky.utils import Msg, MsgGenerator, short_uid
 
 from triplet_bluesky.protocols import MicroPLBench
@@ -90,20 +91,23 @@ def set_exposure(bench: MicroPLBench, exposure: float) -> MsgGenerator[None]:
     )
 
 
-def expose(bench: MicroPLBench) -> Generator[Msg, Any, None]:
-    """Open the shutter, take the sub-exposures, measure the dose, close the shutter.
+def expose(bench: MicroPLBench, detectors: Sequence[Any]) -> Generator[Msg, Any, None]:
+    """Open the shutter, trigger the detectors and wait for them, close the shutter.
 
     Parameters
     ----------
     bench
         The bench.
+    detectors
+        What looks, all at once; what cannot be triggered is passed over.
     """
     shutter = bench.power_control.shutter
     group = f"expose-{short_uid()}"
     yield from bps.abs_set(shutter, "Open", group=group)
     yield from bps.wait(group)
-    yield from bps.trigger(bench.ccd, group=group)
-    yield from bps.trigger(bench.power_control, group=group)
+    for detector in detectors:
+        if isinstance(detector, Triggerable):
+            yield from bps.trigger(detector, group=group)
     yield from bps.wait(group)
     yield from bps.abs_set(shutter, "Closed", group=group)
     yield from bps.wait(group)
@@ -160,7 +164,7 @@ def find_exposure(
     yield from bps.mv(bench.ccd.subexposures, 1)
     while True:
         yield from set_exposure(bench, probe)
-        yield from expose(bench)
+        yield from expose(bench, [bench.ccd, bench.power_control])
         rise, full = yield from _rise(bench)
         if rise >= full and probe > shortest:
             probe = max(probe / 10, shortest)

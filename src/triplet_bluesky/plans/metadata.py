@@ -5,13 +5,28 @@ from typing import Any
 
 from triplet_bluesky.protocols import MicroPLBench
 
-__all__ = ["SCHEMA_VERSION", "start_metadata"]
+__all__ = ["SCHEMA_VERSION", "common_metadata", "start_metadata"]
 
 SCHEMA_VERSION = "1.0"
 """Version of the layout of the events, ``triplet_schema`` in the start document."""
 
 RECORDED_VERSIONS = ("triplet-bluesky", "bluesky", "ophyd", "numpy", "scipy")
 """Distributions whose version is recorded with each run."""
+
+
+def common_metadata() -> dict[str, Any]:
+    """Gather what the start documents of all measurements have in common.
+
+    Returns
+    -------
+    :
+        A new dictionary.
+    """
+    return {
+        "triplet_schema": SCHEMA_VERSION,
+        "wavelength_medium": "vacuum",
+        "versions": {name: version(name) for name in RECORDED_VERSIONS},
+    }
 
 
 def start_metadata(
@@ -49,12 +64,10 @@ def start_metadata(
         "plan_name": plan_name,
         "plan_args": plan_args,
         "technique": technique,
-        "triplet_schema": SCHEMA_VERSION,
         "num_points": num_points,
         "num_intervals": num_points - 1,
         "motors": [bench.tunable_filter.name],
         "detectors": [bench.ccd.name, bench.power_control.name],
         "hints": {"dimensions": [[[dimension], "primary"]]},
-        "wavelength_medium": "vacuum",
-        "versions": {name: version(name) for name in RECORDED_VERSIONS},
+        **common_metadata(),
     }

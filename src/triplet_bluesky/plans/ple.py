@@ -20,6 +20,7 @@ from triplet_bluesky.plans.exposure import (
 from triplet_bluesky.plans.metadata import start_metadata
 from triplet_bluesky.plans.pump_axis import Order, PumpUnit, pump_wavelengths
 from triplet_bluesky.plans.put_back import put_back_wrapper
+from triplet_bluesky.plans.readiness import check_ready
 from triplet_bluesky.protocols import MicroPLBench
 
 __all__ = ["ple"]
@@ -76,7 +77,8 @@ def ple(
 
     At each point the dose is regulated in the dark, the exposure is chosen, and the
     shutter is open only while the camera exposes. All arguments are checked before
-    the first message; afterwards everything is put back as it was.
+    the first message, and before anything moves whether the light can get to the sample
+    and to the camera; afterwards everything is put back as it was.
 
     Parameters
     ----------
@@ -123,7 +125,10 @@ def ple(
     ------
     PlanError
         If an argument is not possible on this bench, with the reason; raised before
-        any message. Also if the laser is not ready when the plan starts.
+        any message. Also if the bench is not ready when the plan starts: the laser is
+        off, the filter's shutter closed, the objective without power or servo, the
+        spectrometer's exit not that of the camera or its lamp on, or the camera takes
+        images; raised before anything is set.
     """
     measurement = Measurement(
         wavelengths=pump_wavelengths(points, (start, stop, step), unit, order),
@@ -157,6 +162,7 @@ def ple(
         },
         dimension="tunable_filter_wavelength",
     )
+    yield from check_ready(bench)
     return (
         yield from put_back_wrapper(
             _scan(bench, measurement, {**metadata, **(md or {})}),
@@ -190,7 +196,9 @@ def _scan(
     ]
     darks = DarkFrames(enabled=measurement.darks)
 
-    @bpp.baseline_decorator([bench.laser, bench.ioc, *detectors[3:]])
+    around = [bench.laser, bench.ioc, bench.objective, *detectors[3:]]
+
+    @bpp.baseline_decorator(around)
     @bpp.run_decorator(md=metadata)
     def run() -> MsgGenerator[Any]:
         yield from bps.checkpoint()
@@ -206,15 +214,7 @@ def _scan(
 
 
 def _prepare(bench: MicroPLBench, measurement: Measurement) -> MsgGenerator[None]:
-    """Check that there can be light, and set what holds for all points."""
-    emission = yield from bps.rd(bench.laser.emission, default_value="On")
-    ready = yield from bps.rd(bench.laser.ready, default_value="Yes")
-    if emission != "On" or ready != "Yes":
-        msg = (
-            f"the laser's emission is {emission} and ready is {ready}; expected On and "
-            "Yes: RE(bps.mv(laser.emission, 'On', laser.level, 100)) switches it on"
-        )
-        raise PlanError(msg)
+    """Set what holds for all points."""
     rate = yield from bps.rd(bench.laser.repetition_rate, default_value=math.nan)
     yield from bps.mv(bench.power_control.shutter, "Closed")
     yield from bps.mv(bench.power_control.repetition_rate, rate)
@@ -250,7 +250,7 @@ def _point(
         exposure = yield from find_exposure(bench, measurement.exposure_limits)
     yield from set_exposure(bench, exposure)
     yield from darks.take(bench, exposure)
-    yield from expose(bench)
+    yield from expose(bench, [bench.ccd, control])
 
 
 def _check(bench: MicroPLBench, measurement: Measurement) -> None:

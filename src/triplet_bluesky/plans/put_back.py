@@ -1,4 +1,4 @@
-"""Leave the bench as it was found, however a plan ends."""
+"""Leave the bench dark and as it was found, however a plan ends."""
 
 import logging
 from collections.abc import Sequence
@@ -6,12 +6,13 @@ from typing import Any
 
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
+from bluesky.protocols import Stoppable
 from bluesky.utils import FailedStatus, MsgGenerator
 
 from triplet_bluesky.errors import BenchError
 from triplet_bluesky.protocols import MicroPLBench, Setting
 
-__all__ = ["put_back_wrapper"]
+__all__ = ["dark_after_failure_wrapper", "put_back_wrapper"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def put_back_wrapper(
         before.append((setting, reading))
 
     def put_back() -> MsgGenerator[None]:
-        yield from _end_exposure(bench)
+        yield from _end_exposure([bench.ccd])
         yield from _try_set(bench.power_control.shutter, CLOSED)
         for setting, value in before:
             yield from _try_set(setting, value)
@@ -57,14 +58,48 @@ def put_back_wrapper(
     return (yield from bpp.finalize_wrapper(plan, put_back))
 
 
-def _end_exposure(bench: MicroPLBench) -> MsgGenerator[None]:
-    """Stop the camera, which nothing else does: it was triggered, not set."""
+def dark_after_failure_wrapper(
+    plan: MsgGenerator[Any], bench: MicroPLBench, detectors: Sequence[Any]
+) -> MsgGenerator[Any]:
+    """Run an exposure; if it fails or is aborted, end it and close the shutter.
+
+    Parameters
+    ----------
+    plan
+        The exposure, which closes the shutter by itself when all goes well.
+    bench
+        The bench, whose shutter is closed.
+    detectors
+        What the exposure triggers.
+
+    Returns
+    -------
+    :
+        What the plan returns.
+    """
+
+    def go_dark(_: Exception) -> MsgGenerator[None]:
+        yield from _end_exposure(detectors)
+        yield from _try_set(bench.power_control.shutter, CLOSED)
+        yield from _confirm_closed(bench.power_control.shutter)
+
+    return (yield from bpp.contingency_wrapper(plan, except_plan=go_dark))
+
+
+def _end_exposure(detectors: Sequence[Any]) -> MsgGenerator[None]:
+    """Stop the detectors, which nothing else does: they were triggered, not set."""
+    for detector in detectors:
+        if isinstance(detector, Stoppable):
+            yield from _stop(detector)
+
+
+def _stop(detector: Any) -> MsgGenerator[None]:
     for _ in range(PATIENCE):
         try:
-            yield from bps.stop(bench.ccd)
+            yield from bps.stop(detector)
             yield from bps.null()
         except (FailedStatus, BenchError) as error:
-            logger.debug("%s while the camera was being stopped", error)
+            logger.debug("%s while %s was being stopped", error, detector.name)
         else:
             return
 

@@ -1,3 +1,6 @@
+import re
+from operator import attrgetter
+
 import numpy as np
 import pytest
 from bluesky.utils import FailedStatus
@@ -40,13 +43,74 @@ def test_bad_arguments_are_refused_before_anything_happens(
     assert documents == []
 
 
-def test_a_laser_that_is_off_is_refused_before_a_run_is_opened(RE, bench, documents):
-    bench.laser.emission.position = "Off"
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        (
+            "laser.emission",
+            "Off",
+            "laser.emission is Off, expected On: RE(bps.mv(laser.emission, 'On', "
+            "laser.level, 100)) switches it on",
+        ),
+        ("laser.ready", "No", "laser.ready is No, expected Yes: wait until it is warm"),
+        (
+            "tunable_filter.shutter",
+            "Closed",
+            "tunable_filter.shutter is Closed, expected Open: "
+            "RE(bps.mv(tunable_filter.shutter, 'Open'))",
+        ),
+        (
+            "objective.power",
+            "Off",
+            "objective.power is Off, expected On: RE(bps.mv(objective.power, 'On'))",
+        ),
+        (
+            "objective.y.servo",
+            "Off",
+            "objective.y.servo is Off, expected On: RE(bps.mv(objective.x.servo, 'On'",
+        ),
+        (
+            "spectrometer.exit_port",
+            "Side",
+            "spectrometer.exit_port is Side, expected Direct: "
+            "RE(bps.mv(spectrometer.exit_port, 'Direct')) leads to the camera",
+        ),
+        (
+            "spectrometer.lamp",
+            "On",
+            "spectrometer.lamp is On, expected Off: RE(bps.mv(spectrometer.lamp, ",
+        ),
+        (
+            "ccd.cam.read_out_mode",
+            "Image",
+            "ccd.cam.read_out_mode is Image, expected FVB: ",
+        ),
+    ],
+)
+def test_a_bench_that_is_not_ready_is_refused_before_anything_moves(
+    RE, bench, documents, setting, value, says
+):
+    attrgetter(setting)(bench).position = value
 
-    with pytest.raises(PlanError, match="emission is Off"):
+    with pytest.raises(PlanError, match=f"^{re.escape(says)}"):
         RE(ple(bench, [526.0]))
 
+    assert bench.log == []
     assert documents == []
+
+
+def test_all_that_is_in_the_way_is_told_at_once_without_what_follows_from_it(RE, bench):
+    bench.laser.emission.position = "Off"
+    bench.laser.ready.position = "No"
+    bench.spectrometer.exit_port.position = "Side"
+
+    with pytest.raises(PlanError) as caught:
+        RE(ple(bench, [526.0]))
+
+    said = str(caught.value)
+    assert "laser.emission is Off" in said
+    assert "laser.ready" not in said
+    assert "spectrometer.exit_port is Side" in said
 
 
 def test_the_sample_sees_light_only_while_the_camera_exposes(RE, bench):
@@ -259,3 +323,12 @@ def test_the_state_of_the_bench_is_recorded_before_and_after(RE, bench, document
     ]
     assert len(baseline) == 2
     assert {"laser_emission", "ioc_boot_id", "cryostat_temperature"} <= set(baseline[0])
+    assert {"objective_x", "objective_y", "objective_z"} <= set(baseline[0])
+    (configuration,) = (
+        d["configuration"]
+        for n, d in documents
+        if n == "descriptor" and d["name"] == "baseline"
+    )
+    assert configuration["spectrometer"]["data"]["spectrometer_exit_port"] == "Direct"
+    assert configuration["spectrometer"]["data"]["spectrometer_lamp"] == "Off"
+    assert configuration["objective"]["data"]["objective_power"] == "On"
