@@ -13,6 +13,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from triplet_bluesky import services
 from triplet_bluesky.health import Health, Latency, examine
@@ -23,6 +24,9 @@ __all__ = ["run_doctor"]
 
 STDERR = 2
 """File descriptor of the standard error stream."""
+
+TENTHS_BELOW_MS = 100.0
+"""Latency below which tenths of a millisecond are of interest."""
 
 
 def run_doctor(
@@ -89,14 +93,13 @@ def run_doctor(
 
 
 def _table(found: list[Health]) -> Table:
-    """Lay out one line for each instrument."""
+    """Lay out one line for each instrument, in the 80 columns of a terminal."""
     table = Table(box=box.SIMPLE_HEAD, padding=0)
-    for title in ("instrument", "state", "PVs", "heartbeat"):
+    for title in ("instrument", "state", "PVs", "heartbeat", "alarm"):
         table.add_column(title, no_wrap=True)
-    table.add_column("worst alarm", overflow="fold")
-    table.add_column("firmware")
+    table.add_column("firmware")  # may shrink, alone
     table.add_column("sim.", no_wrap=True)
-    table.add_column("latency", no_wrap=True)
+    table.add_column("latency ms", no_wrap=True)
     for one in found:
         connection = one.connection
         age = one.heartbeat_age_s
@@ -106,7 +109,7 @@ def _table(found: list[Health]) -> Table:
             f"{connection.connected}/{connection.total}",
             "-" if age is None else f"{age:.1f} s",
             _alarm(one),
-            one.version.removeprefix("simulated ") or "-",
+            _firmware(one),
             {None: "-", True: "yes", False: "no"}[one.simulated],
             _latency(one.latency),
         )
@@ -120,15 +123,26 @@ def _color(one: Health) -> str:
 
 
 def _alarm(one: Health) -> str:
+    """Give the worst severity; the PV that has it stands below the table."""
     if not one.alarm_pv:
         return "-" if one.connection.connected == 0 else "none"
-    return f"{one.alarm} {one.alarm_pv.removeprefix(one.connection.prefix)}"
+    return one.alarm
+
+
+def _firmware(one: Health) -> Text:
+    """Give the version in one line; a simulated one without the instrument's name."""
+    version = one.version.rpartition(" ")[2] if one.simulated else one.version
+    return Text(version or "-", no_wrap=True, overflow="ellipsis")
 
 
 def _latency(latency: Latency | None) -> str:
+    """Give the median and the worst, in ms, short enough for any."""
     if latency is None:
         return "-"
-    return f"{latency.median_ms:.1f} / {latency.worst_ms:.1f} ms"
+    return "/".join(
+        f"{each:.1f}" if each < TENTHS_BELOW_MS else f"{each:.0f}"
+        for each in (latency.median_ms, latency.worst_ms)
+    )
 
 
 def _services(settings: Settings) -> list[dict[str, Any]]:

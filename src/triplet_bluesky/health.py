@@ -5,9 +5,11 @@ this module sets it before (`triplet_bluesky.services.epics_environment`).
 """
 
 import statistics
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ophyd import Device
@@ -18,7 +20,7 @@ from triplet_bluesky.devices import Bench, IocStatus
 from triplet_bluesky.devices.connection import Connection, epics_signals, survey
 from triplet_bluesky.devices.operation import CONNECTION_ERRORS, read_fresh
 
-__all__ = ["Health", "Latency", "examine"]
+__all__ = ["Health", "Latency", "examine", "looked_at_twice"]
 
 GETS = 20
 """Reads of one PV for the latency."""
@@ -31,6 +33,10 @@ STALE_S = 5.0
 
 SLOW_MS = 100.0
 """Median latency above which an IOC counts as overloaded; 1 ms is usual."""
+
+SECOND_LOOK_S = 1.0
+"""Seconds after which an IOC that was slow or silent is looked at again: a computer
+that has just started the bench is busy for a moment."""
 
 MS_PER_S = 1e3
 
@@ -81,6 +87,13 @@ class Health:
         return not self.complaints
 
     @property
+    def hesitates(self) -> bool:
+        """Whether it is there and reads of it take long, or get no answer."""
+        if self.connection.connected == 0:
+            return False
+        return self.latency is None or self.latency.median_ms > SLOW_MS
+
+    @property
     def state(self) -> str:
         """One or two words for it."""
         if self.connection.absent:
@@ -92,7 +105,7 @@ class Health:
         if self.heartbeat_age_s is not None and self.heartbeat_age_s > STALE_S:
             return "hangs"
         quiet = AlarmSeverity[self.alarm] < AlarmSeverity.MAJOR
-        if self.latency is not None and self.latency.median_ms > SLOW_MS:
+        if self.latency is not None and self.hesitates:
             return "slow"
         return "ok" if self.well and quiet else "alarm"
 
@@ -129,13 +142,15 @@ def examine(prefix: str, timeout: float) -> list[Health]:
     prefix
         PV prefix of the bench with its trailing colon.
     timeout
-        Longest time for all PVs together to connect, in seconds.
+        Longest time for all PVs together to connect, in seconds. What is left of it
+        an IOC that answers slowly has to recover before it is looked at again.
 
     Returns
     -------
     :
         One for each instrument, in the order of the light.
     """
+    deadline = time.monotonic() + timeout
     bench = Bench.from_prefix(prefix)
     devices: dict[str, list[Device]] = {}
     for device in bench.devices():
@@ -148,14 +163,45 @@ def examine(prefix: str, timeout: float) -> list[Health]:
     identities[bench.ioc.prefix] = bench.ioc
     every = [*bench.devices(), *identities.values()]
     connections = {one.prefix: one for one in survey(every, timeout)}
-    found = [
-        _examine(connections[at], parts, identities[at])
-        for at, parts in devices.items()
-    ]
+    found = looked_at_twice(
+        [
+            partial(_examine, connections[at], parts, identities[at])
+            for at, parts in devices.items()
+        ],
+        deadline,
+    )
     if not any(one.silent for one in connections.values()):
         # else ophyd still waits for answers, and would stumble over closed channels
         for device in every:
             device.destroy()
+    return found
+
+
+def looked_at_twice(
+    examinations: Sequence[Callable[[], Health]], deadline: float
+) -> list[Health]:
+    """Examine instruments; again, once, those that answer slowly or not at all.
+
+    Parameters
+    ----------
+    examinations
+        What examines each instrument.
+    deadline
+        Until when the second look may wait, in seconds of `time.monotonic`.
+
+    Returns
+    -------
+    :
+        One for each, by the second look where there was one.
+    """
+    found = [examine_one() for examine_one in examinations]
+    if any(one.hesitates for one in found):
+        left = max(deadline - time.monotonic(), 0.0)
+        threading.Event().wait(min(SECOND_LOOK_S, left))
+        found = [
+            examine_one() if one.hesitates else one
+            for one, examine_one in zip(found, examinations, strict=True)
+        ]
     return found
 
 

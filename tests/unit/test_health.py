@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.console import Console
 from triplet_bluesky import doctor
 from triplet_bluesky.devices.connection import Connection, expected_types
 from triplet_bluesky.devices.settable import Axis, Choice
-from triplet_bluesky.health import Health, Latency
+from triplet_bluesky.health import Health, Latency, looked_at_twice
 from triplet_bluesky.settings import Settings
 
 WHOLE = Connection(instrument="CCD", prefix="T:CCD:", total=3)
@@ -57,6 +58,42 @@ def test_each_finding_has_its_state(one, state, well):
     assert (one.state, one.well) == (state, well)
 
 
+SLOW = replace(WELL, latency=replace(FAST, median_ms=500.0))
+SILENT = replace(WELL, latency=None)
+AWAY = replace(ill(missing=PVS), latency=None)
+OVER = 0.0
+"""A deadline that has passed: nothing is waited for."""
+
+
+def looks(*instruments):
+    """Look at instruments, each given by what is found at one look after the other."""
+    left = [list(findings) for findings in instruments]
+    found = looked_at_twice([partial(each.pop, 0) for each in left], OVER)
+    return found, left
+
+
+@pytest.mark.parametrize("first", [SLOW, SILENT], ids=["slow", "silent"])
+def test_one_that_hesitates_is_looked_at_again_before_it_is_told(first):
+    found, left = looks((WELL,), (first, WELL))
+
+    assert [one.state for one in found] == ["ok", "ok"]
+    assert left == [[], []]
+
+
+def test_one_that_stays_slow_is_slow():
+    found, _ = looks((SLOW, SLOW), (WELL,))
+
+    assert [one.state for one in found] == ["slow", "ok"]
+
+
+@pytest.mark.parametrize("one", [WELL, AWAY, replace(WELL, alarm="MAJOR")])
+def test_what_does_not_hesitate_is_looked_at_once(one):
+    found, left = looks((one, None))
+
+    assert found == [one]
+    assert left == [[None]]
+
+
 def test_pvs_beyond_the_first_are_counted():
     many = tuple(f"T:CCD:{number}" for number in range(20))
     (said,) = Connection(
@@ -88,12 +125,12 @@ def test_a_signal_works_with_some_types_only(owner, text, accepted, refused):
 def told(monkeypatch, tmp_path):
     """Run the doctor on findings of choice; gives its verdict and what it printed."""
 
-    def run(*found, as_json=False):
+    def run(*found, as_json=False, width=120):
         monkeypatch.setattr(doctor, "examine", lambda *_: list(found))
         screen = io.StringIO()
         healthy = doctor.run_doctor(
             Settings(data_dir=tmp_path, tiled_port=1025),
-            Console(file=screen, width=120, highlight=False),
+            Console(file=screen, width=width, highlight=False),
             timeout=1.0,
             as_json=as_json,
             command="triplet",
@@ -107,11 +144,34 @@ def test_a_bench_that_is_well_is_a_table_without_complaints(told):
     healthy, text = told(WELL, replace(WELL, instrument="LASER"))
 
     assert healthy
-    assert "ccd 1.0" in text
-    assert "1.0 / 4.0 ms" in text
+    assert " 1.0 " in text
+    assert "1.0/4.0" in text
     assert "0.5 s" in text
     assert "missing" not in text
     assert "No IOC" not in text
+
+
+def test_the_widest_table_fits_a_terminal_with_one_line_for_each(told):
+    widest = replace(
+        ill(wrong_type=("x",)),
+        instrument="ANALYSER",
+        connection=replace(WHOLE, total=125, wrong_type=("x",)),
+        heartbeat_age_s=12345.6,
+        alarm="INVALID",
+        alarm_pv="T:CCD:HDF1:SwmrCbCounter_RBV",
+        version="ADAndor 2.8 with Andor SDK 2.104.30064.0",
+        simulated=False,
+        latency=Latency(median_ms=1234.5, worst_ms=2345.6, reads=20),
+    )
+    _, text = told(widest, WELL, width=80)
+
+    table = text.split("ANALYSER:")[0].splitlines()
+    row = next(line for line in table if "ANALYSER" in line)
+    assert max(len(line) for line in table) <= 80
+    assert len([line for line in table if line.strip()]) == 4
+    for whole in ("not as expected", "125/125", "INVALID", "no", "1234/2346"):
+        assert whole in row
+    assert "ADAn" in row
 
 
 def test_what_is_wrong_stands_below_the_table(told):

@@ -15,6 +15,7 @@ from triplet_bluesky.devices.settable import Axis, Choice
 
 __all__ = [
     "Connection",
+    "FirstReads",
     "epics_signals",
     "expected_types",
     "instrument_name",
@@ -29,6 +30,9 @@ PATIENCE_S = 1.5
 
 READERS = 64
 """Threads that read at once when it has not."""
+
+READ_S = 2.0
+"""Longest time for a first read before it is tried again, in seconds."""
 
 PVS_NAMED = 8
 """PVs of an instrument that a message names before it only counts."""
@@ -188,40 +192,64 @@ def _wait(signals: list[EpicsSignalBase], timeout: float) -> None:
     """Wait until all signals are connected, or the time is up."""
     start = time.monotonic()
     pause = threading.Event()
+    readers = FirstReads(start + timeout)
     waiting = signals
-    helped = False
     while waiting := [signal for signal in waiting if not signal.connected]:
         passed = time.monotonic() - start
         if passed >= timeout:
             return
-        if passed >= PATIENCE_S and not helped:
-            helped = True
-            _read_in_parallel(waiting, start + timeout)
+        if passed >= PATIENCE_S:
+            readers.take(waiting)
         pause.wait(LOOK_S)
 
 
-def _read_in_parallel(signals: list[EpicsSignalBase], deadline: float) -> None:
-    """Let many threads make the first reads of what is served; ophyd has few for it.
+class FirstReads:
+    """Many threads that make the first reads of what is served; ophyd has few for it.
 
-    With them an IOC that takes half a second for an answer is slow and not lost.
+    With them an IOC that takes half a second for an answer is slow and not lost. What
+    does not answer is read again as long as there is time, and so is what is served
+    only now: on a computer that is busy that is no fault.
+
+    Parameters
+    ----------
+    deadline
+        When to give up, in seconds of `time.monotonic`.
     """
-    served: queue.SimpleQueue[EpicsSignalBase] = queue.SimpleQueue()
-    for signal in signals:
-        if _pv(signal).connected:
-            served.put(signal)
 
-    def read() -> None:
-        while (left := deadline - time.monotonic()) > 0:
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._queue: queue.SimpleQueue[EpicsSignalBase] = queue.SimpleQueue()
+        self._in_hand: set[EpicsSignalBase] = set()
+        self._threads: list[threading.Thread] = []
+
+    def take(self, signals: Iterable[EpicsSignalBase]) -> None:
+        """Read those that are served and that nobody reads at the moment.
+
+        Parameters
+        ----------
+        signals
+            What has not answered yet.
+        """
+        for signal in signals:
+            if signal not in self._in_hand and _pv(signal).connected:
+                self._in_hand.add(signal)
+                self._queue.put(signal)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for _ in range(min(self._queue.qsize(), READERS - len(self._threads))):
+            thread = get_cl().thread_class(target=self._read, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _read(self) -> None:
+        while (left := self._deadline - time.monotonic()) > 0:
             try:
-                signal = served.get_nowait()
-                signal.wait_for_connection(timeout=left)
+                signal = self._queue.get_nowait()
             except queue.Empty:
                 return
+            try:
+                signal.wait_for_connection(timeout=min(left, READ_S))
             except CONNECTION_ERRORS:
-                continue
-
-    for _ in range(min(served.qsize(), READERS)):
-        get_cl().thread_class(target=read, daemon=True).start()
+                self._in_hand.discard(signal)
 
 
 def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
