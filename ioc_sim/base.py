@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = [
     "BenchGroup",
     "Busy",
     "Instrument",
+    "Move",
+    "Moves",
     "Part",
     "pass_time",
 ]
@@ -28,6 +31,10 @@ logger = logging.getLogger(__name__)
 
 TICK = 0.05
 """Real seconds between read-backs of a motion: 20 Hz."""
+
+SHORTEST_TICK = 0.1
+"""Part of a tick that is too short to wait for; a loop that is late by less than the
+rest keeps to its ticks."""
 
 
 class BenchGroup(PVGroup):
@@ -118,6 +125,62 @@ class Part(PVGroup):
         await self._instrument.forget_error(channel)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """One move of an actuator."""
+
+    rest: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the actuator rests, after this move or one that took over from it."""
+    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the move ends, or another one takes over."""
+
+
+class Moves:
+    """The moves of one actuator: a newer one takes over, and all complete at rest.
+
+    So does a put-notify of an EPICS record, whoever put the newer target.
+    """
+
+    def __init__(self) -> None:
+        self._latest: Move | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is a move that has not ended."""
+        return self._latest is not None
+
+    def begin(self) -> Move:
+        """Begin a move, and take over from the one that is under way.
+
+        Returns
+        -------
+        :
+            The move; to be waited for until it rests.
+        """
+        if self._latest is None:
+            move = Move()
+        else:
+            move = Move(rest=self._latest.rest)
+            self._latest.interrupt.set()
+        self._latest = move
+        return move
+
+    async def end(self, report: Awaitable[None]) -> None:
+        """End the move that is under way: all since the last rest complete.
+
+        Parameters
+        ----------
+        report
+            Awaited before they complete.
+        """
+        ended, self._latest = self._latest, None
+        if ended is not None:
+            ended.interrupt.set()
+        await report
+        if ended is not None:
+            ended.rest.set()
+
+
 class Axis:
     """One actuator: it moves a history at a finite speed and reports on the way.
 
@@ -144,37 +207,34 @@ class Axis:
         self._world = world
         self._history = history
         self._report = report
-        self._interrupt: asyncio.Event | None = None
+        self._moves = Moves()
 
     @property
     def moving(self) -> bool:
         """Whether a move is under way."""
-        return self._interrupt is not None
+        return self._moves.under_way
 
     async def move(self, target: float) -> None:
-        """Move; returns when the axis has arrived, was stopped or got a newer target.
+        """Move; returns at rest: there, where it was stopped, or at a newer target.
 
         Parameters
         ----------
         target
             Where to, in the unit of the history.
         """
-        if self._interrupt is not None:
-            self._interrupt.set()
-        interrupt = self._interrupt = asyncio.Event()
+        move = self._moves.begin()
         end = self._history.move(self._world.now(), target, self.speed)
-        while await pass_time(self._world, end, interrupt, TICK):
+        while await pass_time(self._world, end, move.interrupt, TICK):
             await self._report(self._history.at(self._world.now()))
-        if not interrupt.is_set():
-            self._interrupt = None
-            await self._report(target)
+        if not move.interrupt.is_set():
+            await self._moves.end(self._report(target))
+        await move.rest.wait()
 
     async def stop(self) -> None:
-        """Stop where it is; the pending move returns with the read-back written."""
-        if self._interrupt is not None:
-            self._interrupt.set()
-            self._interrupt = None
-            await self._report(self._history.stop(self._world.now()))
+        """Stop where it is; pending moves return with the read-back written."""
+        if self.moving:
+            here = self._history.stop(self._world.now())
+            await self._moves.end(self._report(here))
 
 
 class Busy:
@@ -267,8 +327,8 @@ async def pass_time(
 
 
 def _until_tick(tick_s: float) -> float:
-    """Real seconds until a multiple of a tick, half a tick at least."""
+    """Real seconds until the next multiple of a tick, or the one after it."""
     if tick_s == inf:
         return inf
-    passed = asyncio.get_running_loop().time() % tick_s
-    return tick_s - passed if passed < tick_s / 2 else 2 * tick_s - passed
+    left = tick_s - asyncio.get_running_loop().time() % tick_s
+    return left if left >= SHORTEST_TICK * tick_s else left + tick_s

@@ -1,6 +1,5 @@
 """The tunable filter: centre wavelength and bandwidth of the pump light."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
 from ioc_sim import motion
 from ioc_sim.alarms import NO_ALARM
-from ioc_sim.base import TICK, Axis, Instrument, pass_time
+from ioc_sim.base import TICK, Axis, Instrument, Moves, pass_time
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv, text_rbv
 from ioc_sim.gear import Gear
 from ioc_sim.source import bandwidth_mev, filter_efficiency
@@ -161,7 +160,7 @@ class TunableFilter(Instrument):
     def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
         super().__init__(prefix, world=world, **kwargs)
         self._gear = Gear(world.filter_drive_nm, world.filter_nm, self._play)
-        self._turning: asyncio.Event | None = None
+        self._turns = Moves()
         self._slit = Axis(
             world, world.bandwidth_nm, motion.BANDWIDTH_SPEED, self._report_bandwidth
         )
@@ -195,10 +194,9 @@ class TunableFilter(Instrument):
     async def _put_stop(self, instance: Any, value: str) -> None:
         """Stop where it is; pending moves complete."""
         if value == "Stop":
-            if self._turning is not None:
-                self._turning.set()
-                self._turning = None
-                await self._report_wavelength(self._gear.stop(self.world.now()))
+            if self._turns.under_way:
+                here = self._gear.stop(self.world.now())
+                await self._turns.end(self._report_wavelength(here))
             await self._slit.stop()
             await self._show_moving()
         await instance.post("Idle")
@@ -234,9 +232,7 @@ class TunableFilter(Instrument):
 
     async def _turn(self, targets: Sequence[float]) -> bool:
         """Turn the grating by way of some targets; tells whether it got there."""
-        if self._turning is not None:
-            self._turning.set()
-        turning = self._turning = asyncio.Event()
+        turn = self._turns.begin()
         await self.moving_rbv.post("Yes")
         stuck = self.world.faults.value("stuck_motor") == STUCK
         now, motor = self.world.now(), self._gear.motor
@@ -244,16 +240,20 @@ class TunableFilter(Instrument):
             self._gear.stop(now)
         else:
             end = self._gear.move(now, targets, self.velocity.value)
-            while await pass_time(self.world, end, turning, TICK):
+            while await pass_time(self.world, end, turn.interrupt, TICK):
                 await self._report_wavelength(motor.at(self.world.now()))
-        arrived = not turning.is_set()
+        arrived = not turn.interrupt.is_set()
         if arrived:
-            self._turning = None
-            await self._report_wavelength(now_at := motor.at(self.world.now()))
-            stuck = stuck and now_at != targets[-1]
-            await self._show_stuck(stuck=stuck)
+            stuck = stuck and motor.at(self.world.now()) != targets[-1]
+            await self._turns.end(self._show_arrival(stuck=stuck))
+        await turn.rest.wait()
         await self._show_moving()
         return arrived and not stuck
+
+    async def _show_arrival(self, *, stuck: bool) -> None:
+        """Show where the drive came to rest, and whether it did move."""
+        await self._report_wavelength(self._gear.motor.at(self.world.now()))
+        await self._show_stuck(stuck=stuck)
 
     async def _show_stuck(self, *, stuck: bool) -> None:
         """Say that the drive stands still, or that it does not any more."""
@@ -278,5 +278,5 @@ class TunableFilter(Instrument):
         await self.shutter_rbv.post(CLOSED_OPEN[opened > 0])
 
     async def _show_moving(self) -> None:
-        moving = self._turning is not None or self._slit.moving
+        moving = self._turns.under_way or self._slit.moving
         await self.moving_rbv.post("Yes" if moving else "No")
