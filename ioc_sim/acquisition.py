@@ -3,14 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ioc_sim.base import Busy, pass_time
 from ioc_sim.camera import SATURATION_ADU
-from ioc_sim.camera_settings import Camera
+from ioc_sim.camera_settings import Camera, Settings
 from ioc_sim.nd_array import NDArray
 from ioc_sim.plugin import Plugin
 from ioc_sim.random_streams import stream
@@ -18,25 +17,9 @@ from ioc_sim.world import World
 
 __all__ = ["Acquisition"]
 
-RECORDED = (
-    "AcquireTime",
-    "AcquirePeriod",
-    "NumExposures",
-    "AndorADCSpeed",
-    "AndorPreAmpGain",
-    "AndorReadOutMode",
-    "BinX",
-    "BinY",
-    "ColorMode",
-    "MinX",
-    "MinY",
-    "SizeX",
-    "SizeY",
-)
-"""Settings that each frame carries along as attributes."""
-
-MEASURED = ("TemperatureActual", "Sensitivity_RBV", "SaturationLevel_RBV")
-"""Readings that each frame carries along as attributes."""
+LONGEST_REST = 0.02
+"""Longest time that clients get between two steps of an acquisition that is late, in
+real seconds; chosen: it is more than an answer takes."""
 
 
 class Acquisition:
@@ -58,6 +41,7 @@ class Acquisition:
         self._world = world
         self._busy = Busy("an acquisition")
         self._frame = 0
+        self._idle = 0.0
         camera.when_put("Acquire", self._put_acquire)
 
     async def _put_acquire(self, value: str) -> None:
@@ -65,10 +49,13 @@ class Acquisition:
         await self._busy.put(self._camera.record("Acquire"), value, self._acquire)
 
     async def _acquire(self) -> None:
+        """Take frames by the settings of this moment; later ones are for the next."""
+        settings = self._camera.settings
+        self._idle = asyncio.get_running_loop().time()
         await self._camera.show("Acquire_RBV", "Acquiring")
         await self._camera.show("AndorMessage_RBV", "")
         try:
-            await self._take_frames()
+            await self._take_frames(settings)
             if self._camera.value("WaitForPlugins") == "Yes":
                 for plugin in self._plugins:
                     await plugin.drain()
@@ -81,37 +68,38 @@ class Acquisition:
             await self._camera.show("TimeRemaining_RBV", 0.0)
             await self._camera.show("Acquire_RBV", "Done")
 
-    async def _take_frames(self) -> None:
+    async def _take_frames(self, settings: Settings) -> None:
         camera = self._camera
-        mode = camera.value("ImageMode")
-        wanted = {"Single": 1, "Multiple": camera.value("NumImages")}.get(mode)
         await camera.show("NumImagesCounter_RBV", 0)
         start = self._world.now()
         for taken in itertools.count(1):
-            counts = await self._expose(start)
+            counts = await self._expose(start, settings)
             if counts is None:
                 await camera.show_state("Aborted", "Acquisition aborted")
                 return
-            await self._pass_on(counts, start)
+            await self._pass_on(counts, start, settings)
             await camera.show("NumImagesCounter_RBV", taken)
-            if taken == wanted:
+            if taken == settings.frames:
                 break
             # Frames follow each other by the simulated clock, not by this loop.
-            start += camera.period_s
+            start += settings.period_s
+            if settings.frames is None:
+                start += await self._skip(start, settings.period_s)
             if not await self._wait(start):
                 await camera.show_state("Aborted", "Acquisition aborted")
                 return
-            await asyncio.sleep(0)
         await camera.show_state("Idle", "Idle")
 
-    async def _expose(self, start_s: float) -> npt.NDArray[np.uint16] | None:
+    async def _expose(
+        self, start_s: float, settings: Settings
+    ) -> npt.NDArray[np.uint16] | None:
         """Take the exposures of one frame and add them up; none if aborted."""
         camera = self._camera
-        exposure, setting = camera.value("AcquireTime"), camera.read_out
+        exposure, setting = settings.exposure_s, settings.read_out
         frame = np.zeros(setting.shape, dtype=np.uint16)
         number = self._frame + 1
-        for scan in range(camera.value("NumExposures")):
-            begin = start_s + scan * camera.exposures_s
+        for scan in range(settings.exposures):
+            begin = start_s + scan * settings.exposures_s
             await camera.show_state("Acquire", "Acquiring data")
             await camera.show("NumExposuresCounter_RBV", scan)
             await camera.show("TimeRemaining_RBV", exposure)
@@ -122,27 +110,54 @@ class Acquisition:
             counts = self._world.read_out(begin, exposure, noise, setting)
             frame = _added(frame, counts) if scan else counts
             await camera.show("NumExposuresCounter_RBV", scan + 1)
-            if not await self._wait(begin + exposure + camera.read_out_s):
+            if not await self._wait(begin + exposure + settings.read_out_s):
                 return None
         self._frame = number
         return frame
 
     async def _wait(self, end_s: float) -> bool:
-        """Wait until a simulated time; false if aborted before it."""
-        abort = self._busy.abort
+        """Wait until a simulated time; false if aborted before it.
+
+        If it is late, clients get as much real time as the frame took since it last
+        waited: it may be late for good.
+        """
+        abort, loop = self._busy.abort, asyncio.get_running_loop()
+        began = loop.time()
+        rest = min(began - self._idle, LONGEST_REST)
         while await pass_time(self._world, end_s, abort):
             pass
+        await asyncio.sleep(max(began + rest - loop.time(), 0.0))
+        self._idle = loop.time()
         return not abort.is_set()
 
-    async def _pass_on(self, counts: npt.NDArray[np.uint16], start_s: float) -> None:
+    async def _skip(self, start_s: float, period_s: float) -> float:
+        """Leave out, and count, the frames that would be over by now.
+
+        Returns
+        -------
+        :
+            Time to skip, in simulated seconds.
+        """
+        missed = int((self._world.now() - start_s) // period_s)
+        if missed <= 0:
+            return 0.0
+        if self._camera.value("ArrayCallbacks") == "Enable":
+            for plugin in self._plugins:
+                await plugin.miss(missed)
+        return missed * period_s
+
+    async def _pass_on(
+        self, counts: npt.NDArray[np.uint16], start_s: float, settings: Settings
+    ) -> None:
         camera = self._camera
-        level = camera.value("SaturationLevel_RBV")
-        await camera.show("SaturatedPixels_RBV", np.count_nonzero(counts >= level))
+        saturated = np.count_nonzero(counts >= settings.saturation_level)
+        await camera.show("SaturatedPixels_RBV", saturated)
+        temperature = camera.value("TemperatureActual")
         array = NDArray(
-            pixels=self._flipped(counts),
+            pixels=_flipped(counts, settings),
             unique_id=self._frame,
             time_stamp_s=start_s,
-            attributes=self._attributes(),
+            attributes={**settings.attributes, "TemperatureActual": temperature},
         )
         await camera.show("ArrayCounter_RBV", camera.value("ArrayCounter") + 1)
         await camera.show("TimeStamp_RBV", array.time_stamp_s)
@@ -154,20 +169,6 @@ class Acquisition:
         lost = self._lost(start_s)
         for plugin in self._plugins:
             await (plugin.miss() if lost else plugin.offer(array))
-
-    def _flipped(self, counts: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-        if self._camera.value("ReverseX") == "Yes":
-            counts = counts[:, ::-1]
-        if self._camera.value("ReverseY") == "Yes":
-            counts = counts[::-1]
-        return counts
-
-    def _attributes(self) -> dict[str, Any]:
-        settings = {name: self._camera.value(name) for name in RECORDED}
-        return settings | {
-            name.removesuffix("_RBV"): self._camera.record(name).value
-            for name in MEASURED
-        }
 
     def _lost(self, time_s: float) -> bool:
         """Tell whether a fault keeps this frame from the plugins."""
@@ -182,3 +183,13 @@ def _added(
     """Add an exposure to those before, as far as 16 bits go."""
     total = frame.astype(np.uint32) + counts
     return np.minimum(total, SATURATION_ADU).astype(np.uint16)
+
+
+def _flipped(
+    counts: npt.NDArray[np.uint16], settings: Settings
+) -> npt.NDArray[np.uint16]:
+    if settings.reverse_x:
+        counts = counts[:, ::-1]
+    if settings.reverse_y:
+        counts = counts[::-1]
+    return counts

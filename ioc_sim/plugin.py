@@ -11,6 +11,7 @@ from ioc_sim.base import Instrument
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.nd_array import NDArray
 from ioc_sim.records import Records
+from ioc_sim.vocabulary import COUNTER
 
 __all__ = ["CAMERA_PORT", "Plugin"]
 
@@ -78,10 +79,16 @@ class Plugin(Records):
         self._queue.add(task)
         await self._show_queue()
 
-    async def miss(self) -> None:
-        """Count a frame that did not get here."""
+    async def miss(self, number: int = 1) -> None:
+        """Count frames that did not get here.
+
+        Parameters
+        ----------
+        number
+            How many.
+        """
         if self.value("EnableCallbacks") == "Enable":
-            await self._count("DroppedArrays")
+            await self._count("DroppedArrays", number)
 
     async def drain(self) -> None:
         """Wait until no frame is left in the queue."""
@@ -92,8 +99,8 @@ class Plugin(Records):
         """Count a frame that the plugin has done its work on."""
         await self._count("ArrayCounter")
 
-    async def _count(self, name: str) -> None:
-        counted = self.value(name) + 1
+    async def _count(self, name: str, number: int = 1) -> None:
+        counted = min(self.value(name) + number, COUNTER[1])
         await self.show(f"{name}_RBV", counted)
 
     async def _take_queued(self, array: NDArray) -> None:

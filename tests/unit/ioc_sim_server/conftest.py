@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+import time
 
 import numpy as np
 import pytest
@@ -37,6 +38,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     def time(self):
         return self._now
+
+    def work(self, seconds):
+        """Let what runs now take some time."""
+        self._now += seconds
 
 
 class Client:
@@ -224,8 +229,9 @@ class CcdOperator:
 def make_ccd(put):
     """Make a CCD; several over worlds of the same seed do the same."""
 
-    def make(sample=None, *, seed=3, factor=TIME_FACTOR):
-        world = World(sample or load_sample(None), seed=seed, clock=Clock(factor))
+    def make(sample=None, *, seed=3, factor=TIME_FACTOR, source=time.monotonic):
+        clock = Clock(factor, source=source)
+        world = World(sample or load_sample(None), seed=seed, clock=clock)
         return CcdOperator(world, put)
 
     return make

@@ -15,6 +15,10 @@ def shape(ccd):
     return ccd.value("cam1:ArraySizeY_RBV"), ccd.value("cam1:ArraySizeX_RBV")
 
 
+def all_of(queue):
+    return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
 def light(ccd, power_od=1.0):
     """Switch the light on, as it stays."""
     world = ccd.world
@@ -55,26 +59,42 @@ def test_a_frame_has_the_size_of_its_region(ccd, settings, expected):
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"),
+    ("settings", "holds"),
     [
-        ({"MinX": 1}, "got MinX 1 and SizeX 1024, the chip has 1024 columns"),
-        ({"SizeY": 100, "MinY": 157}, "got MinY 157 and SizeY 100, the chip has 256"),
-        ({"SizeX": 10, "BinX": 11}, "got BinX 11 for 10 columns, expected SizeX at"),
-        ({"BinY": 16, "SizeY": 8}, "got BinY 16 for 8 rows"),
-        ({"BinX": 0}, "limits 1..1024"),
-        ({"SizeX": 1025}, "limits 1..1024"),
+        ({"MinX": 1}, {"MinX": 1, "SizeX": 1023}),
+        ({"SizeY": 100, "MinY": 157}, {"MinY": 157, "SizeY": 99}),
+        ({"SizeX": 10, "BinX": 11}, {"SizeX": 10, "BinX": 10}),
+        ({"MinY": 250, "BinY": 16}, {"MinY": 250, "SizeY": 6, "BinY": 6}),
+        ({"MinX": 1023, "SizeX": 7, "BinX": 3}, {"MinX": 1023, "SizeX": 1, "BinX": 1}),
+        ({"MinX": 512, "SizeX": 512}, {"MinX": 512, "SizeX": 512, "BinX": 1}),
     ],
 )
-def test_a_region_beside_the_chip_is_refused(ccd, settings, reason):
-    async def set_up():
-        *before, (last, value) = settings.items()
-        await ccd.set("cam1", **dict(before))
-        held = ccd.value(f"cam1:{last}_RBV")
-        with pytest.raises(RefusedPutError, match=reason):
-            await ccd.set("cam1", **{last: value})
-        return ccd.value(f"cam1:{last}_RBV") == ccd.value(f"cam1:{last}") == held
+def test_a_region_is_cut_at_the_edge_of_the_chip_in_every_order(
+    make_ccd, settings, holds
+):
+    ends = []
+    for order in itertools.permutations(settings.items()):
+        ccd = make_ccd()
+        asyncio.run(ccd.set("cam1", **dict(order)))
+        ends.append({name: ccd.value(f"cam1:{name}_RBV") for name in holds})
+        assert {name: ccd.value(f"cam1:{name}") for name in settings} == settings
 
-    assert asyncio.run(set_up())
+    assert ends == [holds] * len(ends)
+
+
+def test_what_was_cut_comes_back_with_the_space_for_it(ccd):
+    asyncio.run(ccd.set("cam1", MinX=1000, SizeX=200, BinX=50))
+    cut = shape(ccd)
+    asyncio.run(ccd.set("cam1", MinX=0))
+
+    assert cut == (1, 1)
+    assert shape(ccd) == (1, 4)
+
+
+@pytest.mark.parametrize(("name", "value"), [("BinX", 0), ("SizeX", 1025)])
+def test_a_region_that_no_chip_has_is_refused(ccd, name, value):
+    with pytest.raises(RefusedPutError, match=r"limits 1\.\.1024"):
+        asyncio.run(ccd.set("cam1", **{name: value}))
 
 
 @pytest.mark.parametrize(
@@ -142,20 +162,11 @@ def test_saturated_pixels_are_counted(ccd):
 
 
 def test_frames_follow_each_other_by_the_simulated_clock(ccd):
-    times = []
-    read_out = ccd.world.read_out
-
-    def note(start_s, *rest):
-        times.append(start_s)
-        return read_out(start_s, *rest)
-
-    ccd.world.read_out = note
-
     async def take(**settings):
-        times.clear()
+        times = ccd.heard("cam1:TimeStamp_RBV")
         await ccd.set("cam1", **settings)
         await ccd.take(4)
-        return np.diff(times), ccd.value("cam1:FramePeriod_RBV")
+        return np.diff(all_of(times)), ccd.value("cam1:FramePeriod_RBV")
 
     async def take_twice():
         return await take(AcquireTime=0.5), await take(AcquirePeriod=2.0)
@@ -166,6 +177,128 @@ def test_frames_follow_each_other_by_the_simulated_clock(ccd):
     assert gaps == pytest.approx([period] * 3)
     assert slow_period == 2.0
     assert slow_gaps == pytest.approx([2.0] * 3)
+
+
+def test_settings_that_change_during_an_acquisition_are_for_the_next_one(ccd):
+    """As a stock detector's unstaging, which waits for the read-backs, needs it."""
+    changes = {
+        "AcquireTime": 0.1,
+        "AcquirePeriod": 0.2,
+        "NumExposures": 2,
+        "NumImages": 1,
+        "ImageMode": "Single",
+        "AndorReadOutMode": "Image",
+        "AndorPreAmpGain": "4.0x",
+        "AndorADCSpeed": "3.00 MHz",
+        "MinX": 512,
+        "BinX": 8,
+        "ReverseX": "Yes",
+    }
+
+    async def take_and_change():
+        times, shapes = ccd.heard("cam1:TimeStamp_RBV"), set()
+        saturated = ccd.value("cam1:SaturationLevel_RBV")
+        await ccd.set("cam1", AcquireTime=20.0, NumImages=5, ImageMode="Multiple")
+        period = ccd.value("cam1:FramePeriod_RBV")
+        acquisition = asyncio.create_task(ccd.set("cam1", Acquire=1))
+        await ccd.until("cam1:DetectorState_RBV", "Acquire")
+        await ccd.set("cam1", **changes)
+        shown = {name: ccd.value(f"cam1:{name}_RBV") for name in changes}
+        during = ccd.value("cam1:Acquire_RBV"), times.qsize()
+        await acquisition
+        shapes.add(ccd.value("image1:ArraySizeX_RBV"))
+        told = ccd.group.image.last.attributes
+        frames = all_of(times)
+        await ccd.set("cam1", Acquire=1)
+        return shown, during, period, frames, shapes, told, saturated, all_of(times)
+
+    shown, during, period, frames, shapes, told, saturated, after = asyncio.run(
+        take_and_change()
+    )
+
+    assert shown == changes
+    assert during == ("Acquiring", 0)
+    assert np.diff(frames) == pytest.approx([period] * 4)
+    assert shapes == {1024}
+    assert (told["AcquireTime"], told["MinX"], told["SizeX"]) == (20.0, 0, 1024)
+    assert (told["AndorPreAmpGain"], told["SaturationLevel"]) == ("1.0x", saturated)
+    assert len(after) == 1
+    assert ccd.value("image1:ArraySizeX_RBV") == 512 // 8
+    assert ccd.group.image.last.attributes["AndorPreAmpGain"] == "4.0x"
+
+
+COST_S = 0.05
+"""Real seconds of work for a frame, on a slow computer."""
+
+
+@pytest.fixture
+def take_late(make_ccd, jumping_loop):
+    """Take frames of 10 ms that cost more than that, until a client has had 20 turns.
+
+    Gives the CCD, the start of each frame, and how late it was done.
+    """
+
+    def take_late(mode):
+        with asyncio.Runner(loop_factory=jumping_loop) as runner:
+            loop = runner.get_loop()
+            ccd = make_ccd(factor=1.0, source=loop.time)
+            stamp, starts, late = ccd["cam1:TimeStamp_RBV"], [], []
+            post = stamp.post
+
+            async def work(start_s):
+                loop.work(COST_S)
+                await post(start_s)
+                starts.append(start_s)
+                late.append(ccd.world.now() - start_s)
+
+            async def take():
+                stamp.post = work
+                await ccd.set("cam1", AcquireTime=0.007, ImageMode=mode, NumImages=40)
+                acquisition = asyncio.create_task(ccd.set("cam1", Acquire=1))
+                await ccd.until("cam1:NumImagesCounter_RBV", 20)
+                before = len(starts)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                turns = len(starts) - before
+                await ccd.set("cam1", Acquire=0)
+                await acquisition
+                return turns
+
+            return ccd, starts, late, runner.run(take())
+
+    return take_late
+
+
+@pytest.mark.parametrize("mode", ["Continuous", "Multiple"])
+def test_clients_get_their_turns_while_frames_are_late(take_late, mode):
+    _, starts, _, frames = take_late(mode)
+
+    assert len(starts) >= 20
+    assert frames <= 1
+
+
+def test_frames_until_aborted_keep_to_the_present_and_skipped_ones_are_counted(
+    take_late,
+):
+    ccd, starts, late, _ = take_late("Continuous")
+
+    period = ccd.value("cam1:FramePeriod_RBV")
+    steps = np.diff(starts) / period
+    assert steps == pytest.approx(np.round(steps))
+    assert max(late) < 2 * COST_S
+    skipped = np.round(steps).sum() - len(steps)
+    assert skipped >= len(steps)
+    assert ccd.value("image1:DroppedArrays_RBV") - skipped in range(10)
+    assert ccd.value("cam1:ArrayCounter_RBV") == len(starts)
+    assert ccd.value("image1:UniqueId_RBV") == len(starts)
+
+
+def test_a_number_of_frames_is_taken_without_a_gap_however_late(take_late):
+    ccd, starts, late, _ = take_late("Multiple")
+
+    assert np.diff(starts) == pytest.approx(ccd.value("cam1:FramePeriod_RBV"))
+    assert late[-1] > 10 * COST_S
+    assert ccd.value("image1:DroppedArrays_RBV") == 0
 
 
 @pytest.mark.parametrize(
@@ -264,7 +397,7 @@ def test_the_counters_go_on_while_frames_are_dropped(ccd):
         await ccd.set("cam1", AcquireTime=0)
         arrived = ccd.heard("image1:UniqueId_RBV")
         await ccd.take(20)
-        return [arrived.get_nowait() for _ in range(arrived.qsize())]
+        return all_of(arrived)
 
     arrived = asyncio.run(take())
 
@@ -294,7 +427,7 @@ def test_the_state_goes_through_exposure_and_read_out(ccd):
         busy = ccd.heard("cam1:Acquire_RBV")
         await ccd.set("cam1", AcquireTime=0.1)
         await ccd.set("cam1", Acquire=1)
-        return [[q.get_nowait() for _ in range(q.qsize())] for q in (states, busy)]
+        return [all_of(states), all_of(busy)]
 
     assert asyncio.run(take()) == [
         ["Acquire", "Readout", "Idle"],
