@@ -1,9 +1,11 @@
 """Channels that can break on the wire while the instrument behind them is sound."""
 
 import asyncio
+import copy
 import math
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from caproto import (
     AlarmSeverity,
@@ -32,6 +34,23 @@ class Breakable(PvpropertyData[Any]):
     _unreadable = False
     _text = False
     _recovery: asyncio.Event | None = None
+    _sound: Self | None = None
+
+    @property
+    def sound(self) -> Self:
+        """The same channel for who must not notice: the other processes of a bench.
+
+        It has the same value, time and alarm, and subscribers of its own.
+        """
+        if self._sound is None:
+            self._sound = copy.copy(self)
+            own = vars(self._sound)
+            own.pop("data_type", None)  # of the class again, no text
+            own.update(_frozen=None, _unreadable=False, _text=False)
+            # As caproto makes them; a copy comes without subscribers.
+            own["_queues"] = defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
+            own.update(_snapshots=defaultdict(dict), _content={})
+        return self._sound
 
     async def freeze(self) -> None:
         """Stop the updates: clients get today's value, alarm and time from now on."""
@@ -98,6 +117,8 @@ class Breakable(PvpropertyData[Any]):
         """
         if self._frozen is None:
             await super().publish(flags)
+        if self._sound is not None:
+            await self._sound.publish(flags)
 
     async def _renew(self) -> None:
         await self.publish(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_ALARM)

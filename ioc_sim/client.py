@@ -3,7 +3,11 @@
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
-__all__ = ["WRITER", "Client"]
+__all__ = ["FOLLOWER", "WRITER", "Client"]
+
+FOLLOWER = "ioc_sim follower"
+"""What a process of the bench calls itself to the others. Who calls itself so sees the
+same read-backs as all others, without the faults of the wire."""
 
 Farewell = Callable[[], Awaitable[None]]
 

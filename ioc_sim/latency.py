@@ -13,7 +13,9 @@ caproto's asyncio server is mended in five places, all of them here:
 * A put does not know whose it is; here its task has the `ioc_sim.client.WRITER`, who is
   told when the circuit is gone.
 
-The faults of a connection are here too: answers that come late, and a cut.
+The faults of a connection are here too: answers that come late, and a cut. They spare
+the other processes of the bench, as do those of channels: what is wrong on the wire
+changes nothing in the light.
 """
 
 import asyncio
@@ -22,10 +24,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from caproto import CaprotoNetworkError, CaprotoRuntimeError, WriteNotifyResponse
+from caproto import (
+    CaprotoNetworkError,
+    CaprotoRuntimeError,
+    EventAddRequest,
+    WriteNotifyResponse,
+)
 from caproto.asyncio.server import AsyncioEvent, Context, VirtualCircuit
 
-from ioc_sim.client import WRITER, Client
+from ioc_sim.client import FOLLOWER, WRITER, Client
 
 __all__ = ["PortTakenError", "PromptCircuit", "PromptContext"]
 
@@ -71,6 +78,11 @@ class PromptCircuit(VirtualCircuit):
         self._monitors_sent = asyncio.Event()
         self._late: asyncio.Queue[tuple[float, bytes] | None] | None = None
 
+    @property
+    def following(self) -> bool:
+        """Whether the client is another process of the bench."""
+        return self.client_username == FOLLOWER
+
     async def get_from_sub_queue(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  (caproto's signature)
         """Next monitor; None if a batch is open and there is none right now.
 
@@ -101,7 +113,9 @@ class PromptCircuit(VirtualCircuit):
         await super().send(*commands)
 
     async def _send_buffers(self, *buffers: Any) -> None:
-        if self._late is None and self._server.delay > 0:
+        # A client says its name before it asks for anything but the version.
+        late = self.client_username is not None and not self.following
+        if self._late is None and self._server.delay > 0 and late:
             self._late = asyncio.Queue()
             self.tasks.create(self._send_late(self._late))
         if self._late is None:
@@ -118,6 +132,12 @@ class PromptCircuit(VirtualCircuit):
             await asyncio.sleep(due - loop.time())
             with suppress(CaprotoNetworkError):  # the reader notices that it is gone
                 await self.client.send(data)
+
+    def _get_db_entry_from_command(self, command: Any) -> tuple[Any, Any]:
+        channel, entry = super()._get_db_entry_from_command(command)
+        if self.following and isinstance(command, EventAddRequest):
+            entry = entry.sound
+        return channel, entry
 
     async def _start_write_task(self, handle_write: Callable[[], Any]) -> None:
         # The task keeps the context that it is made in.
@@ -167,9 +187,10 @@ class PromptContext(Context):
         """Seconds that each answer takes longer."""
 
     def cut(self) -> None:
-        """Close all connections of clients."""
+        """Close all connections of clients that are no part of the bench."""
         for circuit in list(self.circuits):
-            circuit.client.close()
+            if not circuit.following:
+                circuit.client.close()
 
     async def _create_broadcaster_transport(self, interface: str) -> None:
         try:

@@ -1,7 +1,6 @@
 """A Channel Access client in the simulator: subscribes to what one server has."""
 
 import asyncio
-import getpass
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +21,7 @@ from caproto import (
     VirtualCircuit,
 )
 
+from ioc_sim.client import FOLLOWER
 from ioc_sim.clock import Clock
 
 __all__ = ["Address", "Receive", "Subscriber", "Wanted"]
@@ -124,7 +124,7 @@ class Subscriber:
         self._send(
             VersionRequest(priority=0, version=DEFAULT_PROTOCOL_VERSION),
             HostNameRequest(socket.gethostname()),
-            ClientNameRequest(getpass.getuser()),
+            ClientNameRequest(FOLLOWER),
         )
         for name in self._wanted:
             cid = self._circuit.new_channel_id()

@@ -1,4 +1,7 @@
-"""Faults of the IOC itself, not of an instrument: what it answers, and whether."""
+"""Faults of the IOC itself, not of an instrument: what it answers, and whether.
+
+Clients suffer from them, the other processes of the bench do not.
+"""
 
 import asyncio
 import logging
@@ -34,7 +37,7 @@ class Connections(Protocol):
     """Seconds that each answer takes longer."""
 
     def cut(self) -> None:
-        """Close all connections of clients."""
+        """Close all connections of clients that are no part of the bench."""
 
 
 class WireFaults:

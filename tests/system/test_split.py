@@ -4,8 +4,10 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from datetime import UTC, datetime
+from math import isnan
 
 import pytest
 
@@ -15,6 +17,8 @@ DEADLINE = 40.0
 """Seconds to wait; libca looks again for a lost PV after ten."""
 
 HOST = "127.0.0.1"
+SLOW = 5.0
+"""Delay of a slow IOC, s: longer than a process of the bench takes to notice."""
 GROUPS = {
     "light": "laser,tunable_filter",
     "power": "power_control",
@@ -57,6 +61,7 @@ class Split:
             self.processes[name] = self.launch(name)
         for each in self.processes.values():
             each.wait_until_ready()
+        self.start_client = start_client
         self.client = start_client(self.prefix, self.env)
 
     def launch(self, name, *options, port=None):
@@ -188,7 +193,62 @@ def test_a_fault_that_no_read_back_shows_reaches_the_other_processes(split):
     wait_until(lambda: split.light() > before / 2, "light as before")
 
 
+@pytest.fixture
+def colours(split):
+    """Light at two pump wavelengths, which differs; the filter is at the second."""
+    split.switch_on()
+    light = {}
+    for nm in (500.0, 526.0):
+        split.set(FILTER__Wavelength=nm)
+        before, light[nm] = None, split.light()
+        while before is None or light[nm] != pytest.approx(before, rel=0.05):
+            before, light[nm] = light[nm], split.light()
+    assert not 0.5 < light[500.0] / light[526.0] < 2
+    return light
+
+
+@pytest.mark.parametrize("fault", ["StalePv", "NanReading"])
+def test_what_a_broken_pv_hides_from_clients_is_in_the_light(split, colours, fault):
+    pv = "FILTER:Wavelength_RBV"
+    split.set(**{f"SIM__Fault__{fault}": pv})
+    wait_until(lambda: fault == "StalePv" or isnan(split.client.get(pv)), "the fault")
+
+    try:
+        split.set(FILTER__Wavelength=500.0)
+        expected = pytest.approx(colours[500.0], rel=0.1)
+        wait_until(lambda: split.light() == expected, "the light at 500 nm")
+        assert split.client.get(pv) != 500.0
+    finally:
+        split.set(**{f"SIM__Fault__{fault}": ""})
+
+
+def test_what_a_slow_ioc_tells_its_clients_late_it_tells_the_bench_at_once(split):
+    def power():
+        split.set(POWER__Meter__Measure="Measure")
+        return split.client.get("POWER:Meter:Power_RBV")
+
+    split.switch_on()
+    wait_until(lambda: power() > 0.1, "light")
+    before, ended = power(), threading.Event()
+    second = split.start_client(split.prefix, split.env)
+    assert second.get("SIM:Fault:LaserModeHop") == 0.0
+
+    def hop():
+        second.put("SIM:Fault:LaserModeHop", -0.8)
+        ended.set()
+
+    split.set(SIM__Fault__SlowIoc=SLOW)
+    try:
+        threading.Thread(target=hop).start()
+        wait_until(lambda: power() < before / 2, "less light")
+        assert not ended.is_set()
+        assert ended.wait(DEADLINE)
+    finally:
+        split.set(SIM__Fault__SlowIoc=0.0, SIM__Fault__LaserModeHop=0.0)
+
+
 def test_what_an_instrument_mends_is_mended_everywhere(split):
+
     split.set(SIM__Fault__FilterSlip=0.3)
     split.set(FILTER__Wavelength=526.0)  # the slip has crossed over by then
 

@@ -6,7 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from caproto import AlarmSeverity, AlarmStatus, CAStatus, ChannelType
+from caproto import (
+    AlarmSeverity,
+    AlarmStatus,
+    CAStatus,
+    ChannelFilter,
+    ChannelType,
+    SubscriptionType,
+)
+from caproto.server.common import SubscriptionSpec
 
 from ioc_sim.clock import Clock, ManualClock
 from ioc_sim.faults import FAULTS, FaultError, Faults, describe_faults, parse_faults
@@ -41,6 +49,25 @@ async def write(channel, value):
     """Put as a client does; gives the status that it gets."""
     data = np.atleast_1d(value)
     return await channel.auth_write("", "", data, ChannelType.DOUBLE, None)
+
+
+async def subscribe(channel, data_type=ChannelType.TIME_DOUBLE):
+    """Subscribe as a server does for a client; gives the queue of the updates."""
+    spec = SubscriptionSpec(
+        db_entry=channel,
+        data_type_name=data_type.name,
+        mask=SubscriptionType.DBE_VALUE | SubscriptionType.DBE_ALARM,
+        channel_filter=ChannelFilter(ts=False, dbnd=None, arr=None, sync=None),
+    )
+    updates = asyncio.Queue()
+    await channel.subscribe(updates, spec, None)
+    return updates
+
+
+def received(updates):
+    """Value and severity of each update until now."""
+    waiting = [updates.get_nowait() for _ in range(updates.qsize())]
+    return [(each.values[0], each.metadata.severity) for each in waiting]
 
 
 def switch(bench, name, value):
@@ -245,6 +272,34 @@ def test_a_bad_reading_is_nan_with_an_invalid_alarm(bench, pvs):
 
     switch(bench, "nan_reading", "")
     assert as_client(power)[:2] == (12.0, AlarmSeverity.NO_ALARM)
+
+
+@pytest.mark.parametrize("fault", ["stale_pv", "nan_reading"])
+def test_the_rest_of_the_bench_sees_what_a_broken_pv_holds(bench, pvs, fault):
+    channel = pvs["T:FILTER:Wavelength_RBV"]
+
+    async def scenario():
+        client, rest = await subscribe(channel), await subscribe(channel.sound)
+        await bench.world.faults.set(fault, "FILTER:Wavelength_RBV")
+        await channel.post(500.0)
+        await channel.raise_alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
+        return received(client), received(rest), received(await subscribe(channel))
+
+    client, rest, late_client = asyncio.run(scenario())
+
+    assert (500.0, AlarmSeverity.NO_ALARM) in rest
+    assert rest[-1] == (500.0, AlarmSeverity.MAJOR_ALARM)
+    assert {value for value, _ in rest} == {526.0, 500.0}
+    assert 500.0 not in {value for value, _ in client + late_client}
+
+
+def test_the_rest_of_the_bench_sees_a_number_where_clients_see_a_text():
+    bench = Bench("T:", World(load_sample(None), clock=Clock(1000)), truth=True)
+    asyncio.run(bench.start({"wrong_type": "POWER:OD_RBV"}))
+    channel = bench.pvdb["T:POWER:OD_RBV"]
+
+    assert channel.sound.data_type == ChannelType.DOUBLE
+    assert as_client(channel.sound)[0] == 4.0
 
 
 def test_a_whole_waveform_can_be_nan(bench, pvs):
