@@ -209,10 +209,10 @@ def _examine(
     connection: Connection, devices: list[Device], identity: IocStatus
 ) -> Health:
     """Look at one instrument."""
-    signals = [s for device in devices for s in epics_signals(device) if s.connected]
+    signals = [s for device in devices for s in epics_signals(device) if _answers(s)]
     severity, alarming = _worst_alarm(signals)
     age = _heartbeat_age(identity.heartbeat)
-    sources = [s for s in (identity.heartbeat, *signals[:1]) if s.connected]
+    sources = [s for s in (identity.heartbeat, *signals[:1]) if _answers(s)]
     latency = _latency(sources[0]) if sources else None
     complaints = connection.faults()
     if latency is not None and latency.median_ms > SLOW_MS:
@@ -237,6 +237,11 @@ def _examine(
         last_error=_last_error(devices),
         complaints=tuple(complaints),
     )
+
+
+def _answers(signal: EpicsSignalBase) -> bool:
+    """Tell whether there is a PV behind a signal; some need none to be connected."""
+    return signal.connected and getattr(signal, "served", True)
 
 
 def _worst_alarm(
