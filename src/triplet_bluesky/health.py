@@ -119,6 +119,7 @@ class Health:
             "total": connection.total,
             "missing": list(connection.missing),
             "silent": list(connection.silent),
+            "unserved": list(connection.unserved),
             "read_only": list(connection.read_only),
             "wrong_type": list(connection.wrong_type),
             "heartbeat_age_s": self.heartbeat_age_s,
@@ -241,7 +242,7 @@ def _examine(
 
 def _answers(signal: EpicsSignalBase) -> bool:
     """Tell whether there is a PV behind a signal; some need none to be connected."""
-    return signal.connected and getattr(signal, "served", True)
+    return bool(signal.connected and getattr(signal, "served", True))
 
 
 def _worst_alarm(
