@@ -81,6 +81,8 @@ def run_doctor(
     for one in found:
         for complaint in one.complaints if not one.connection.absent else ():
             _line(console, f"{one.instrument}: {complaint}")
+        if one.connection.off:
+            _line(console, f"{one.instrument}: {one.connection.off}")
         if one.alarm_pv:
             text = f"{one.alarm_pv} reads {one.alarm_value} with {one.alarm} alarm"
             _line(console, f"{one.instrument}: {text}")

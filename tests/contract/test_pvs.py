@@ -59,7 +59,7 @@ SPARE = {
     "what ophyd's class of the camera leaves out, and the camera's data sheet": (
         "CCD:cam1:",
         "ADCoreVersion_RBV DriverVersion_RBV EpicsTSNsec_RBV EpicsTSSec_RBV "
-        "TimeStamp_RBV UniqueId_RBV WaitForPlugins FramePeriod_RBV FullWell_RBV "
+        "TimeStamp_RBV UniqueId_RBV FramePeriod_RBV FullWell_RBV "
         "ReadOutTime_RBV SaturatedPixels_RBV",
     ),
     "what ophyd's class of the file writer leaves out": (

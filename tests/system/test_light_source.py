@@ -67,7 +67,7 @@ def test_an_open_interlock_is_named_and_needs_its_reset(bench, fault):
     fault("InterlockOpen", 1)
     assert laser.interlock.get(use_monitor=False) == "Tripped"
 
-    with pytest.raises(MoveError, match=r"still at Off .* to InterlockReset"):
+    with pytest.raises(MoveError, match=r"still at Off.* to InterlockReset"):
         laser.emission.set("On").wait(DEADLINE)
     with pytest.raises(DeviceError, match=r"is 'Tripped'.* still: interlock loop"):
         laser.reset().wait(DEADLINE)
@@ -103,7 +103,9 @@ def test_the_filter_homes_to_its_mark(bench, fault):
 def test_a_stuck_filter_is_an_error_with_the_drive_s_words(bench, fault):
     fault("StuckMotor", "FILTER:Wavelength")
 
-    with pytest.raises(MoveError, match=r"asked for 530\.0, still at 526.*not follow"):
+    with pytest.raises(
+        MoveError, match=r"asked for 530\.0 nm.*still at 526.*not follow"
+    ):
         bench.tunable_filter.wavelength.set(530.0).wait(DEADLINE)
 
 

@@ -3,12 +3,13 @@
 from typing import Any, cast
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignalRO
+from ophyd import Device
 from ophyd.status import DeviceStatus
 
 from triplet_bluesky.devices.derived import PositionView, View
 from triplet_bluesky.devices.motor import Motor
 from triplet_bluesky.devices.operation import label
+from triplet_bluesky.devices.optional import OptionalSignalRO
 from triplet_bluesky.devices.settable import Choice
 from triplet_bluesky.errors import MoveError
 
@@ -92,5 +93,11 @@ class Analyser(Device):
     half_wave_plate = Cpt(Motor, "HWP", tolerance=0.02, kind="normal")
     polarizer = Cpt(Motor, "POL", tolerance=0.02, kind="config")
     inserted = Cpt(Choice, "In", kind="normal")
-    polarizer_angle = Cpt(EpicsSignalRO, "PolarizerAngle_RBV", kind="config")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    polarizer_angle = Cpt(OptionalSignalRO, "PolarizerAngle_RBV", kind="config")
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )

@@ -1,6 +1,5 @@
 """The CCD as a camera: images and kinetic series, in files that its IOC writes."""
 
-import contextlib
 import threading
 import time
 import uuid
@@ -15,7 +14,7 @@ from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignalRO
 from ophyd.status import DeviceStatus
 
-from triplet_bluesky.devices.ccd import IMAGE, Camera
+from triplet_bluesky.devices.ccd import IMAGE, Camera, CameraNumber
 from triplet_bluesky.devices.derived import Derived
 from triplet_bluesky.devices.hdf5 import DATASET, FramesFolder, Hdf5Writer
 from triplet_bluesky.devices.operation import (
@@ -25,7 +24,8 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
-from triplet_bluesky.devices.settable import Axis, Settable
+from triplet_bluesky.devices.optional import OptionalSignalRO
+from triplet_bluesky.devices.staging import Staged, answering
 from triplet_bluesky.errors import AcquireError, ConnectError
 
 __all__ = ["CCDImages", "ImagingCamera"]
@@ -51,7 +51,7 @@ MAY_MAKE_ONE_FOLDER = -1
 """``CreateDirectory``: how many levels of folders the IOC may add."""
 
 SETTLE_S = 10.0
-"""Longest time for a setting of the camera or of the writer to be taken."""
+"""Longest time until the writer takes frames."""
 
 READOUT_ALLOWANCE_S = 10.0
 """Longest time of an acquisition beyond its exposures, apart from the next one."""
@@ -72,19 +72,19 @@ CHUNK_BYTES = 32 * 2**20
 class ImagingCamera(Camera):
     """The ``cam1:`` records that images and kinetic series need in addition."""
 
-    num_images = Cpt(Axis, "NumImages", tolerance=0, kind="config")
-    num_exposures = Cpt(Axis, "NumExposures", tolerance=0, kind="config")
-    acquire_period = Cpt(Axis, "AcquirePeriod", tolerance=1e-6, kind="config")
-    min_x = Cpt(Axis, "MinX", tolerance=0, kind="config")
-    min_y = Cpt(Axis, "MinY", tolerance=0, kind="config")
-    size_x = Cpt(Axis, "SizeX", tolerance=0, kind="config")
-    size_y = Cpt(Axis, "SizeY", tolerance=0, kind="config")
-    bin_x = Cpt(Axis, "BinX", tolerance=0, kind="config")
-    bin_y = Cpt(Axis, "BinY", tolerance=0, kind="config")
+    num_images = Cpt(CameraNumber, "NumImages", tolerance=0, kind="config")
+    num_exposures = Cpt(CameraNumber, "NumExposures", tolerance=0, kind="config")
+    acquire_period = Cpt(CameraNumber, "AcquirePeriod", tolerance=1e-6, kind="config")
+    min_x = Cpt(CameraNumber, "MinX", tolerance=0, kind="config")
+    min_y = Cpt(CameraNumber, "MinY", tolerance=0, kind="config")
+    size_x = Cpt(CameraNumber, "SizeX", tolerance=0, kind="config")
+    size_y = Cpt(CameraNumber, "SizeY", tolerance=0, kind="config")
+    bin_x = Cpt(CameraNumber, "BinX", tolerance=0, kind="config")
+    bin_y = Cpt(CameraNumber, "BinY", tolerance=0, kind="config")
     array_size_x = Cpt(EpicsSignalRO, "ArraySizeX_RBV", kind="omitted")
     array_size_y = Cpt(EpicsSignalRO, "ArraySizeY_RBV", kind="omitted")
     data_type = Cpt(EpicsSignalRO, "DataType_RBV", string=True, kind="omitted")
-    saturated_pixels = Cpt(EpicsSignalRO, "SaturatedPixels_RBV", kind="hinted")
+    saturated_pixels = Cpt(OptionalSignalRO, "SaturatedPixels_RBV", kind="hinted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class CCDImages(Device):
         self.folder = folder
         self._halt = Halt()
         self._free = threading.Lock()
-        self._put_back = contextlib.ExitStack()
+        self._settings = Staged(self)
         self._stack: FrameStack | None = None
         self._taken: Path | None = None
         self._index = 0
@@ -184,19 +184,22 @@ class CCDImages(Device):
         ------
         AcquireError
             If the IOC cannot write in the folder.
+        ConnectError
+            If the IOC does not answer.
         MoveError
             If a setting is not taken.
         """
         devices = super().stage()
         try:
-            self._set_up()
+            with answering(self):
+                self._set_up()
         except BaseException:
             self.unstage()
             raise
         return devices
 
     def unstage(self) -> list[object]:
-        """Put back what was set before.
+        """Put back what was set before; what cannot be put back is logged.
 
         Returns
         -------
@@ -205,7 +208,7 @@ class CCDImages(Device):
         """
         self._stack = self._taken = None
         try:
-            self._put_back.close()
+            self._settings.put_back()
         finally:
             devices = super().unstage()
         return devices
@@ -237,7 +240,8 @@ class CCDImages(Device):
         """Describe the readings and the frames, which Tiled reads from the file."""
         readings: Any = super().describe()
         description = dict(readings)
-        stack = self._stack or self._asked()
+        with answering(self):
+            stack = self._stack or self._asked()
         description[self.name] = {
             "source": f"PV:{self.hdf.full_file_name.pvname}",
             "dtype": "array",
@@ -307,27 +311,22 @@ class CCDImages(Device):
             raise AcquireError(msg)
         now = datetime.now().astimezone()
         day = self.folder.for_ioc(f"{now:%Y-%m-%d}")
-        self._set(self.hdf.create_directory, MAY_MAKE_ONE_FOLDER)
-        self._set(self.hdf.file_path, str(day))
+        self._settings.set(self.hdf.create_directory, MAY_MAKE_ONE_FOLDER)
+        self._settings.set(self.hdf.file_path, str(day))
         self.hdf.check_folder(day)
-        self._set(self.hdf.file_name, f"{now:%H%M%S}_{uuid.uuid4().hex[:8]}")
-        self._set(self.hdf.file_number, 1)
-        self._set(self.hdf.file_template, TEMPLATE)
-        self._set(self.hdf.auto_increment, "Yes")
-        self._set(self.hdf.lazy_open, "Yes")
-        self._set(self.hdf.file_write_mode, "Stream")
-        self._set(self.hdf.enable, "Enable")
-        self._set(self.cam.image_mode, "Multiple")
-        self._set(self.cam.read_out_mode, self.read_out.get())
+        self._settings.set(self.hdf.file_name, f"{now:%H%M%S}_{uuid.uuid4().hex[:8]}")
+        self._settings.set(self.hdf.file_number, 1)
+        self._settings.set(self.hdf.file_template, TEMPLATE)
+        self._settings.set(self.hdf.auto_increment, "Yes")
+        self._settings.set(self.hdf.lazy_open, "Yes")
+        self._settings.set(self.hdf.file_write_mode, "Stream")
+        self._settings.set(self.hdf.enable, "Enable")
+        self._settings.set(self.cam.array_callbacks, "Enable")
+        self._settings.set(self.cam.image_mode, "Multiple")
+        self._settings.set(self.cam.read_out_mode, self.read_out.get())
         self._stack = self._asked()
-        self._set(self.hdf.num_capture, self._stack.frames)
+        self._settings.set(self.hdf.num_capture, self._stack.frames)
         self._index = 0
-
-    def _set(self, setting: Settable, value: Any) -> None:
-        """Set until unstaging."""
-        before = setting.position
-        self._put_back.callback(_make, setting, before)
-        _make(setting, value)
 
     def _asked(self) -> FrameStack:
         pixel_type = str(read_fresh(self.cam.data_type))
@@ -451,9 +450,3 @@ class CCDImages(Device):
         for signal in (self.cam.acquire, self.hdf.capture):
             if signal.connected:
                 issue(signal, 0)
-
-
-def _make(setting: Settable, value: Any) -> None:
-    """Bring a setting to a value, if it is not there already."""
-    if not setting.agrees(value, setting.position):
-        setting.set(value).wait(SETTLE_S)

@@ -64,6 +64,8 @@ class Connection:
     """PVs that nobody serves."""
     silent: tuple[str, ...] = ()
     """PVs that are served, and have not answered the first read in time."""
+    unserved: tuple[str, ...] = ()
+    """PVs that nobody serves and the devices can do without."""
     read_only: tuple[str, ...] = ()
     """PVs that the devices write and this client may not."""
     wrong_type: tuple[str, ...] = ()
@@ -72,17 +74,33 @@ class Connection:
     @property
     def connected(self) -> int:
         """PVs that have answered."""
-        return self.total - len(self.missing) - len(self.silent)
+        return self.total - sum(map(len, (self.missing, self.silent, self.unserved)))
 
     @property
     def absent(self) -> bool:
         """Whether none of the PVs is served."""
-        return len(self.missing) == self.total
+        return len(self.missing) + len(self.unserved) == self.total
 
     @property
     def sound(self) -> bool:
         """Whether all PVs answer and are what the devices expect."""
         return not (self.missing or self.silent or self.read_only or self.wrong_type)
+
+    @property
+    def off(self) -> str:
+        """Say what is off because nobody serves it; nothing if all is there.
+
+        Examples
+        --------
+        >>> Connection(
+        ...     instrument="SPEC", prefix="A:SPEC:", total=3, unserved=("A:SPEC:Lamp",)
+        ... ).off
+        'not served, so what it is for is off: A:SPEC:Lamp'
+        """
+        if not self.unserved or self.absent:
+            return ""
+        they = "they are" if self.unserved[1:] else "it is"
+        return f"not served, so what {they} for is off: {_named(self.unserved)}"
 
     def faults(self) -> list[str]:
         """Say what is wrong, one clause for each kind; nothing if all is well.
@@ -259,12 +277,14 @@ def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
     """
     missing: dict[str, None] = {}
     silent: dict[str, None] = {}
+    unserved: dict[str, None] = {}
     read_only: dict[str, None] = {}
     wrong_type: dict[str, None] = {}
     for signal in signals:
         name, pv = signal.pvname, _pv(signal)
         if not pv.connected:
-            missing[name] = None
+            optional = getattr(signal, "optional", False)
+            (unserved if optional else missing)[name] = None
             continue
         served = _served_type(pv)
         expected = expected_types(type(signal.parent), text=signal.as_string)
@@ -280,6 +300,7 @@ def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
         total=len({signal.pvname for signal in signals}),
         missing=tuple(missing),
         silent=tuple(silent),
+        unserved=tuple(unserved),
         read_only=tuple(read_only),
         wrong_type=tuple(wrong_type),
     )

@@ -17,7 +17,8 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
-from triplet_bluesky.devices.settable import Axis, Choice, Parameter
+from triplet_bluesky.devices.optional import OptionalSignal, OptionalSignalRO
+from triplet_bluesky.devices.settable import Axis, Choice, OptionalParameter
 from triplet_bluesky.errors import MoveError
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
 
 POLL_S = 0.2
 """Seconds between looks at the stability flag of the controller."""
+
+NO_TRIP = "None"
+"""What the controller says as long as it has not switched its heater off."""
 
 RESET_TIMEOUT_S = 10.0
 """Longest time that the IOC may take to process a reset."""
@@ -52,10 +56,12 @@ class SampleTemperature(Axis):
     readback = Cpt(EpicsSignalRO, "KRDG1", kind="hinted")
     working_setpoint = Cpt(EpicsSignalRO, "SETP1", kind="omitted")
     stable = Cpt(EpicsSignalRO, "Stable_RBV", string=True, kind="normal")
-    peak = Cpt(EpicsSignalRO, "StablePeak_RBV", kind="normal")
-    rms = Cpt(EpicsSignalRO, "StableRms_RBV", kind="normal")
+    peak = Cpt(OptionalSignalRO, "StablePeak_RBV", kind="normal")
+    rms = Cpt(OptionalSignalRO, "StableRms_RBV", kind="normal")
     sensor = Cpt(EpicsSignalRO, "RDGST1", string=True, kind="omitted")
-    trip = Cpt(EpicsSignalRO, "Trip_RBV", string=True, kind="omitted")
+    trip = Cpt(
+        OptionalSignalRO, "Trip_RBV", string=True, default=NO_TRIP, kind="omitted"
+    )
 
     def __init__(self, prefix: str, *, timeout: float = 3600.0, **kwargs: Any) -> None:
         super().__init__(prefix, timeout=timeout, **kwargs)
@@ -96,7 +102,10 @@ class SampleTemperature(Axis):
         self.require_control(value)
         readback = read_fresh(self.readback)
         if not self.agrees(value, readback):
-            msg = f"{label(self)}: asked for {value} K, stable at {readback:.3f} K"
+            msg = (
+                f"{label(self)}: asked for {value} K, stable with "
+                f"{self.readback.pvname} at {readback:.3f} K"
+            )
             raise MoveError(msg)
 
     def require_control(self, value: float) -> None:
@@ -122,7 +131,7 @@ class SampleTemperature(Axis):
             )
             raise MoveError(msg)
         trip = read_fresh(self.trip)
-        if trip != "None":
+        if trip != NO_TRIP:
             msg = (
                 f"{label(self)}: asked for {value} K, but the controller has switched "
                 f"its heater off ({self.trip.pvname} is {trip}); {self._readings()}; "
@@ -198,7 +207,7 @@ class Cryostat(Device):
     )
     finger = Cpt(EpicsSignalRO, "KRDG0", kind="normal")
     heater = Cpt(EpicsSignalRO, "HTR1", kind="normal")
-    heater_power = Cpt(EpicsSignalRO, "HeaterPower_RBV", kind="normal")
+    heater_power = Cpt(OptionalSignalRO, "HeaterPower_RBV", kind="normal")
     heater_range = Cpt(HeaterRange, "", kind="config")
     loop_mode = Cpt(LoopMode, "", kind="config")
     temperature_limit = Cpt(TemperatureLimit, "", tolerance=0.05, kind="config")
@@ -207,15 +216,25 @@ class Cryostat(Device):
     derivative = Cpt(EpicsSignalRO, "D1", kind="config")
     ramp_rate = Cpt(RampRate, "", tolerance=1e-6, kind="config")
     ramp = Cpt(Ramp, "", kind="config")
-    ramping = Cpt(EpicsSignalRO, "Ramping_RBV", string=True, kind="omitted")
+    ramping = Cpt(
+        OptionalSignalRO, "Ramping_RBV", string=True, default="", kind="omitted"
+    )
     flow = Cpt(Axis, "Flow", tolerance=0.1, kind="config")
     flow_mode = Cpt(Choice, "FlowMode", kind="config")
-    stable_band = Cpt(Parameter, "StableBand", tolerance=1e-6, kind="config")
-    stable_time = Cpt(Parameter, "StableTime", tolerance=1e-6, kind="config")
-    helium_level = Cpt(EpicsSignalRO, "HeLevel_RBV", kind="config")
-    vacuum = Cpt(EpicsSignalRO, "Vacuum_RBV", kind="config")
-    trip_reset = Cpt(EpicsSignal, "TripReset", string=True, kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    stable_band = Cpt(OptionalParameter, "StableBand", tolerance=1e-6, kind="config")
+    stable_time = Cpt(OptionalParameter, "StableTime", tolerance=1e-6, kind="config")
+    helium_level = Cpt(OptionalSignalRO, "HeLevel_RBV", kind="config")
+    vacuum = Cpt(OptionalSignalRO, "Vacuum_RBV", kind="config")
+    trip_reset = Cpt(
+        OptionalSignal, "TripReset", string=True, default="", kind="omitted"
+    )
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )
 
     def reset_trip(self) -> DeviceStatus:
         """Forget why the heater was switched off, once the reason is gone.
@@ -230,9 +249,15 @@ class Cryostat(Device):
         return run_operation(self, self._reset_trip, Halt())
 
     def _reset_trip(self) -> None:
+        if not self.trip_reset.served:
+            msg = (
+                f"{label(self)}: the IOC does not serve {self.trip_reset.pvname}; "
+                "reset the controller at its front, then choose a heater range"
+            )
+            raise MoveError(msg)
         put_and_complete(self.trip_reset, "Reset", RESET_TIMEOUT_S)
         trip = read_fresh(self.temperature.trip)
-        if trip != "None":
+        if trip != NO_TRIP:
             msg = (
                 f"{label(self)}: the trip cannot be reset, its reason is still there "
                 f"({trip}): {read_fresh(self.last_error)}"

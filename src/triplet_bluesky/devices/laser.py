@@ -13,6 +13,7 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
+from triplet_bluesky.devices.optional import OptionalSignalRO
 from triplet_bluesky.devices.settable import Axis, Choice, Parameter
 from triplet_bluesky.errors import DeviceError
 
@@ -81,7 +82,13 @@ class Laser(Device):
     keepalive = Cpt(EpicsSignal, "Keepalive", kind="omitted")
     reset_interlock = Cpt(EpicsSignal, "InterlockReset", kind="omitted")
     reset_faults = Cpt(EpicsSignal, "Reset", kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )
 
     def reset(self) -> DeviceStatus:
         """Reset interlock and faults; the emission stays off.

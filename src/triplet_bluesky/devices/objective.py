@@ -3,11 +3,12 @@
 from typing import Any, cast
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignalRO
+from ophyd import Device
 
 from triplet_bluesky.devices.motor import Motor
 from triplet_bluesky.devices.operation import label, read_fresh
-from triplet_bluesky.devices.settable import Choice
+from triplet_bluesky.devices.optional import OptionalSignalRO
+from triplet_bluesky.devices.settable import OptionalChoice
 from triplet_bluesky.errors import MoveError
 
 __all__ = ["Objective", "Piezo"]
@@ -16,11 +17,11 @@ __all__ = ["Objective", "Piezo"]
 class Piezo(Motor):
     """One axis of the piezo stage: it moves only under servo control."""
 
-    servo = Cpt(Choice, ":Servo", kind="config")
-    travel = Cpt(EpicsSignalRO, ":Range_RBV", kind="config")
+    servo = Cpt(OptionalChoice, ":Servo", default="On", kind="config")
+    travel = Cpt(OptionalSignalRO, ":Range_RBV", kind="config")
 
     @property
-    def last_error(self) -> EpicsSignalRO:
+    def last_error(self) -> OptionalSignalRO:
         """Why the stage refused the last put: for the servo, whose place is here."""
         return cast("Objective", self.parent).last_error
 
@@ -61,5 +62,11 @@ class Objective(Device):
     x = Cpt(Piezo, "X", tolerance=0.02, kind="hinted", labels=("motors",))
     y = Cpt(Piezo, "Y", tolerance=0.02, kind="hinted", labels=("motors",))
     z = Cpt(Piezo, "Z", tolerance=0.02, kind="hinted", labels=("motors",))
-    power = Cpt(Choice, "Power", kind="config")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    power = Cpt(OptionalChoice, "Power", default="On", kind="config")
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )

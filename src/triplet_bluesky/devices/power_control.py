@@ -19,6 +19,7 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
+from triplet_bluesky.devices.optional import OptionalSignalRO
 from triplet_bluesky.devices.regulation import (
     MAX_CORRECTIONS,
     NoLightError,
@@ -242,7 +243,13 @@ class PowerControl(Device):
     expected_power = Cpt(EpicsSignalRO, "ExpectedPower_RBV", kind="omitted")
     power_cap = Cpt(Parameter, "PowerCap", tolerance=1e-6, kind="config")
     """Power at the sample that the operator allows at most; the IOC enforces it."""
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )
 
     repetition_rate = Cpt(Derived, units="MHz", kind="config")
     spot_diameter = Cpt(Derived, units="um", value=1.2, kind="config")

@@ -1,6 +1,7 @@
 """What everything settable has in common: put, complete, read back, compare."""
 
 import math
+import time
 from abc import abstractmethod
 from typing import Any
 
@@ -18,9 +19,17 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
+from triplet_bluesky.devices.optional import OptionalSignal, OptionalSignalRO
 from triplet_bluesky.errors import MoveError
 
-__all__ = ["Axis", "Choice", "Parameter", "Settable"]
+__all__ = [
+    "Axis",
+    "Choice",
+    "OptionalChoice",
+    "OptionalParameter",
+    "Parameter",
+    "Settable",
+]
 
 
 class Settable(Device):
@@ -45,8 +54,9 @@ class Settable(Device):
 
     @property
     def hints(self) -> dict[str, list[str]]:
-        """The read-back is what one would plot."""
-        return {"fields": [self.readback.name]}
+        """The read-back, if it is something to plot."""
+        plotted = Kind.hinted in self.readback.kind
+        return {"fields": [self.readback.name] if plotted else []}
 
     @property
     def position(self) -> Any:
@@ -88,8 +98,15 @@ class Settable(Device):
         Raises
         ------
         MoveError
-            If the value is not possible; nothing has moved then.
+            If the value is not possible, or the IOC does not serve the set point;
+            nothing has moved then.
         """
+        if not getattr(self.setpoint, "served", True):
+            msg = (
+                f"{label(self)}: asked for {value}, but the IOC does not serve "
+                f"{self.setpoint.setpoint_pvname}"
+            )
+            raise MoveError(msg)
         self.check_value(value)
         self._halt = halt = Halt()
         return run_operation(self, lambda: self.go(value, halt), halt)
@@ -109,19 +126,25 @@ class Settable(Device):
         MoveError
             If the read-back does not agree after completion, with the IOC's reason.
         """
+        start = time.monotonic()
         self.command(value, halt)
         readback = read_fresh(self.readback)
         if not self.agrees(value, readback):
+            age_s = time.time() - self.readback.timestamp
+            unwritten = age_s > time.monotonic() - start
+            stale = f" (last written {age_s:.1f} s ago)" if unwritten else ""
             msg = (
-                f"{label(self)}: asked for {value}, still at {readback} after "
-                f"{self.setpoint.setpoint_pvname} completed{self._reason()}"
+                f"{label(self)}: asked for {self._state(value)}; after "
+                f"{self.setpoint.setpoint_pvname} completed, {self.readback.pvname} is "
+                f"still at {self._state(readback)}{stale}{self._reason()}"
             )
             raise MoveError(msg)
         severity = self.readback.alarm_severity
         if severity == AlarmSeverity.INVALID:
             msg = (
-                f"{label(self)}: {self.readback.pvname} is in INVALID alarm at "
-                f"{readback}{self._reason()}"
+                f"{label(self)}: asked for {self._state(value)}; "
+                f"{self.readback.pvname} is in INVALID alarm at "
+                f"{self._state(readback)}{self._reason()}"
             )
             raise MoveError(msg)
 
@@ -171,6 +194,10 @@ class Settable(Device):
         if stop_motion is not None and stop_motion.connected:
             stop_motion.put(1)
 
+    def _state(self, value: Any) -> str:
+        """Give a value as messages have it."""
+        return str(value)
+
     def _reason(self) -> str:
         """Give what the instrument says of its last refusal, where it says so."""
         last_error = getattr(self.parent, "last_error", None)
@@ -188,14 +215,25 @@ class Axis(Settable):
     tolerance
         Largest distance of the read-back from the set point that counts as arrived,
         in the unit of the axis.
+    limits_required
+        Whether to refuse any set point if the IOC states no control limits. False for
+        what can do no harm: the read-back tells then what the IOC made of it.
     """
 
     setpoint = Cpt(EpicsSignal, "", kind="normal")
     readback = Cpt(EpicsSignalRO, "_RBV", kind="hinted")
 
-    def __init__(self, prefix: str, *, tolerance: float, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        tolerance: float,
+        limits_required: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(prefix, **kwargs)
         self.tolerance = tolerance
+        self.limits_required = limits_required
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -224,20 +262,23 @@ class Axis(Settable):
         Raises
         ------
         MoveError
-            With the limits; also if the IOC states none, for then nothing is known to
-            be safe.
+            With the limits; also if the IOC states none and they are required, for then
+            nothing is known to be safe.
         """
         low, high = self.limits
-        if not low < high:
+        stated = low < high
+        if self.limits_required and not stated:
             msg = (
-                f"{label(self)}: {self.setpoint.setpoint_pvname} states no limits; "
-                f"refusing to set {value} - is the IOC connected?"
+                f"{label(self)}: asked for {self._state(value)}, but "
+                f"{self.setpoint.setpoint_pvname} states no control limits, so nothing "
+                "is known to be safe; set them in its record (DRVL and DRVH)"
             )
             raise MoveError(msg)
-        if not math.isfinite(value) or not low <= value <= high:
+        if not math.isfinite(value) or (stated and not low <= value <= high):
+            possible = f"{low:g} to {high:g}" if stated else "any finite number"
             msg = (
-                f"{label(self)}: got {value} {self.egu}, "
-                f"possible is {low:g} to {high:g} {self.egu}"
+                f"{label(self)}: got {self._state(value)}, "
+                f"possible is {possible} {self.egu}".rstrip()
             )
             raise MoveError(msg)
 
@@ -245,11 +286,15 @@ class Axis(Settable):
         """Tell whether the read-back lies within the tolerance of the target."""
         return abs(readback - value) <= self.tolerance
 
+    def _state(self, value: float) -> str:
+        """Give a value with the unit of the axis."""
+        return f"{value} {self.egu}".rstrip()
+
 
 class Parameter(Axis):
     """A number that the IOC keeps and serves under one PV name."""
 
-    readback = Cpt(EpicsSignalRO, "", kind="normal")
+    readback = Cpt(EpicsSignalRO, "", kind="hinted")
     setpoint = Cpt(EpicsSignal, "", kind="omitted")
 
 
@@ -285,3 +330,49 @@ class Choice(Settable):
     def agrees(self, value: str, readback: str) -> bool:
         """Tell whether the read-back is the wanted state."""
         return value == readback
+
+
+class OptionalChoice(Choice):
+    """A choice that the IOC need not offer; see `OptionalSignal`.
+
+    Parameters
+    ----------
+    default
+        The state that an instrument without this choice is in; none if not given,
+        which is not recorded.
+    """
+
+    setpoint = Cpt(OptionalSignal, "", default="", string=True, kind="omitted")
+    readback = Cpt(OptionalSignalRO, "_RBV", default="", string=True, kind="normal")
+
+    def __init__(self, prefix: str, *, default: str = "", **kwargs: Any) -> None:
+        super().__init__(prefix, **kwargs)
+        self.setpoint.default = self.readback.default = default
+
+
+class OptionalParameter(Parameter):
+    """A number that the IOC need not keep; see `OptionalSignal`.
+
+    Parameters
+    ----------
+    default
+        What an instrument without this number does; NaN if nothing is known, which is
+        not recorded.
+    default_units
+        Unit of the default.
+    """
+
+    readback = Cpt(OptionalSignalRO, "", kind="hinted")
+    setpoint = Cpt(OptionalSignal, "", kind="omitted")
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        default: float = math.nan,
+        default_units: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(prefix, **kwargs)
+        for signal in (self.setpoint, self.readback):
+            signal.default, signal.default_units = default, default_units

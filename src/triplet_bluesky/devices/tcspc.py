@@ -19,13 +19,22 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
-from triplet_bluesky.devices.settable import Axis, Choice, Parameter
+from triplet_bluesky.devices.optional import OptionalSignal, OptionalSignalRO
+from triplet_bluesky.devices.settable import (
+    Axis,
+    OptionalChoice,
+    OptionalParameter,
+    Parameter,
+)
 from triplet_bluesky.errors import AcquireError, DeviceError, MoveError
 
 __all__ = ["TCSPC", "Photomultiplier"]
 
 BINS = 65536
 """Bins of the histogram; PicoQuant PHLib, HISTCHAN."""
+
+FULL_BIN = 65535
+"""Most counts of a bin; PicoQuant PHLib, phdefin.h."""
 
 FLAG_OVERFLOW = 0x0040
 """Bit of a full bin; PicoQuant PHLib, phdefin.h."""
@@ -54,11 +63,13 @@ class Photomultiplier(Device):
     """The ``PMT:`` records: the high voltage and its protection."""
 
     voltage = Cpt(Axis, "HV", tolerance=1.0, timeout=30.0, kind="normal")
-    overrange = Cpt(EpicsSignalRO, "Overrange_RBV", string=True, kind="normal")
-    reset = Cpt(EpicsSignal, "Reset", kind="omitted")
+    overrange = Cpt(
+        OptionalSignalRO, "Overrange_RBV", string=True, default="No", kind="normal"
+    )
+    reset = Cpt(OptionalSignal, "Reset", kind="omitted")
 
     @property
-    def last_error(self) -> EpicsSignalRO:
+    def last_error(self) -> OptionalSignalRO:
         """What the instrument says of its last refusal."""
         return cast("TCSPC", self.parent).last_error
 
@@ -73,6 +84,9 @@ class Photomultiplier(Device):
         return run_operation(self, self._clear, Halt())
 
     def _clear(self) -> None:
+        if not self.reset.served:
+            msg = f"{label(self)}: the IOC does not serve {self.reset.pvname}"
+            raise DeviceError(msg)
         put_and_complete(self.reset, 1, RESET_TIMEOUT_S)
         if read_fresh(self.overrange) != "No":
             msg = (
@@ -103,6 +117,13 @@ class Photomultiplier(Device):
             raise AcquireError(msg)
 
 
+class CounterNumber(Parameter):
+    """A number of the electronics, which keep it in range; its record has no limits."""
+
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        super().__init__(prefix, limits_required=False, **kwargs)
+
+
 class TCSPC(Device):
     """PicoHarp 300 with a photomultiplier at the spectrometer's side exit.
 
@@ -120,18 +141,34 @@ class TCSPC(Device):
     """
 
     acquire = Cpt(EpicsSignal, "Acquire", kind="omitted")
-    acquisition_time = Cpt(Parameter, "TIME", tolerance=0, kind="normal")
-    stop_overflow = Cpt(Choice, "StopOverflow", kind="config")
-    stop_count = Cpt(Parameter, "StopCount", tolerance=0, kind="config")
-    stop_total = Cpt(Parameter, "StopTotal", tolerance=0, kind="config")
-    binning = Cpt(Parameter, "RANGE", tolerance=0, kind="config")
-    offset = Cpt(Parameter, "OFFSET", tolerance=2, kind="config")
-    divider = Cpt(Parameter, "SYNCDIV", tolerance=0, kind="config")
-    sync_level = Cpt(Parameter, "CFDLEVEL0", tolerance=0, kind="config")
-    input_level = Cpt(Parameter, "CFDLEVEL1", tolerance=0, kind="config")
-    sync_zero_cross = Cpt(Parameter, "CFDZEROX0", tolerance=0, kind="config")
-    input_zero_cross = Cpt(Parameter, "CFDZEROX1", tolerance=0, kind="config")
-    dead_time = Cpt(EpicsSignalRO, "DeadTime_RBV", kind="config")
+    acquisition_time = Cpt(CounterNumber, "TIME", tolerance=0, kind="normal")
+    stop_overflow = Cpt(OptionalChoice, "StopOverflow", default="No", kind="config")
+    stop_count = Cpt(
+        OptionalParameter,
+        "StopCount",
+        tolerance=0,
+        limits_required=False,
+        default=FULL_BIN,
+        default_units="counts",
+        kind="config",
+    )
+    stop_total = Cpt(
+        OptionalParameter,
+        "StopTotal",
+        tolerance=0,
+        limits_required=False,
+        default=0,
+        default_units="counts",
+        kind="config",
+    )
+    binning = Cpt(CounterNumber, "RANGE", tolerance=0, kind="config")
+    offset = Cpt(CounterNumber, "OFFSET", tolerance=2, kind="config")
+    divider = Cpt(CounterNumber, "SYNCDIV", tolerance=0, kind="config")
+    sync_level = Cpt(CounterNumber, "CFDLEVEL0", tolerance=0, kind="config")
+    input_level = Cpt(CounterNumber, "CFDLEVEL1", tolerance=0, kind="config")
+    sync_zero_cross = Cpt(CounterNumber, "CFDZEROX0", tolerance=0, kind="config")
+    input_zero_cross = Cpt(CounterNumber, "CFDZEROX1", tolerance=0, kind="config")
+    dead_time = Cpt(OptionalSignalRO, "DeadTime_RBV", kind="config")
     sync_rate = Cpt(EpicsSignalRO, "COUNT_RATE_0", kind="normal")
     input_rate = Cpt(EpicsSignalRO, "COUNT_RATE_1", kind="normal")
     pmt = Cpt(Photomultiplier, "PMT:", kind="normal")
@@ -142,12 +179,20 @@ class TCSPC(Device):
     turns = Cpt(EpicsSignalRO, "TURNS_FAST", kind="omitted")
     max_bin = Cpt(EpicsSignalRO, "MAX_BIN", kind="omitted")
     elapsed_time = Cpt(EpicsSignalRO, "Elapsed_RBV", kind="omitted")
-    status_flags = Cpt(EpicsSignalRO, "Flags_RBV", kind="omitted")
+    status_flags = Cpt(OptionalSignalRO, "Flags_RBV", default=0, kind="omitted")
     counter = Cpt(EpicsSignalRO, "Counter_RBV", kind="omitted")
-    warnings = Cpt(EpicsSignalRO, "Warnings_RBV", kind="normal")
-    pile_up_warning = Cpt(EpicsSignalRO, "PileUp_RBV", string=True, kind="omitted")
+    warnings = Cpt(OptionalSignalRO, "Warnings_RBV", kind="normal")
+    pile_up_warning = Cpt(
+        OptionalSignalRO, "PileUp_RBV", string=True, default="", kind="omitted"
+    )
     error = Cpt(EpicsSignalRO, "ERROR.VAL$", string=True, kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )
 
     repetition_rate = Cpt(Derived, units="MHz", kind="config")
     """Rate of the laser, which the trigger has to have; NaN if it is not known."""

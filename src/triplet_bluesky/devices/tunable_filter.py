@@ -15,6 +15,7 @@ from triplet_bluesky.devices.operation import (
     read_fresh,
     run_operation,
 )
+from triplet_bluesky.devices.optional import OptionalSignalRO
 from triplet_bluesky.devices.settable import Axis, Choice, Parameter
 from triplet_bluesky.errors import MoveError
 
@@ -118,7 +119,13 @@ class TunableFilter(Device):
     medium = Cpt(EpicsSignalRO, "Medium_RBV", string=True, kind="config")
     stop_motion = Cpt(EpicsSignal, "Stop", kind="omitted")
     start_homing = Cpt(EpicsSignal, "Home", kind="omitted")
-    last_error = Cpt(EpicsSignalRO, "LastError_RBV.VAL$", string=True, kind="omitted")
+    last_error = Cpt(
+        OptionalSignalRO,
+        "LastError_RBV.VAL$",
+        string=True,
+        default="",
+        kind="omitted",
+    )
 
     def home(self) -> DeviceStatus:
         """Take the wavelength from the index mark anew; the filter ends there.
