@@ -4,6 +4,7 @@ from triplet_bluesky.devices.analyser import Analyser
 from triplet_bluesky.devices.bench import Bench
 from triplet_bluesky.devices.ccd import CCD
 from triplet_bluesky.devices.ccd_images import CCDImages
+from triplet_bluesky.devices.channels import mend_control_layer
 from triplet_bluesky.devices.cryostat import Cryostat
 from triplet_bluesky.devices.hdf5 import FramesFolder
 from triplet_bluesky.devices.ioc import IocStatus
@@ -31,3 +32,5 @@ __all__ = [
     "Spectrometer",
     "TunableFilter",
 ]
+
+mend_control_layer()

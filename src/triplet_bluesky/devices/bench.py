@@ -8,6 +8,7 @@ from ophyd import Device
 from triplet_bluesky.devices.analyser import Analyser
 from triplet_bluesky.devices.ccd import CCD
 from triplet_bluesky.devices.ccd_images import CCDImages
+from triplet_bluesky.devices.channels import release
 from triplet_bluesky.devices.connection import Connection, survey
 from triplet_bluesky.devices.cryostat import Cryostat
 from triplet_bluesky.devices.hdf5 import FramesFolder
@@ -121,8 +122,7 @@ class Bench:
 
     def disconnect(self) -> None:
         """Give all PVs up, so that their IOC can go without an alarm here."""
-        for device in self.devices():
-            device.destroy()
+        release(self.devices())
 
     def survey(self, timeout: float) -> list[Connection]:
         """Wait until every PV answers or the time is up; see `connect`.

@@ -1,0 +1,178 @@
+"""Channels of the bench, without the faults that ophyd and pyepics have with them.
+
+pyepics has one channel for each PV name, which all its PV objects of that name share;
+ophyd makes PV objects in one thread while another tells them that they are connected.
+Both go wrong now and then, and more often on a busy computer. What is mended here, and
+the tests that tell when it is no longer needed, is in decision 24.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import epics
+from epics import ca
+from epics.ca import ChannelAccessException, ChannelAccessGetFailure
+from ophyd import Device, get_cl
+from ophyd._pyepics_shim import PyepicsShimPV, release_pvs
+from ophyd.signal import EpicsSignalBase
+
+__all__ = ["ChannelPV", "announce_again", "mend_control_layer", "release"]
+
+REST_S = 1.0
+"""Longest wait for ophyd's threads to leave the PVs that are given up, in seconds."""
+
+GIVEN_UP = (RuntimeError, ChannelAccessException, ChannelAccessGetFailure)
+"""What a read of a PV ends with when it is given up meanwhile."""
+
+
+class ChannelPV(PyepicsShimPV):
+    """A PV that knows its type from the start, and can be given up at any time.
+
+    Parameters
+    ----------
+    pvname
+        Name of the PV.
+    """
+
+    def __init__(self, pvname: str, *args: Any, **kwargs: Any) -> None:
+        self.given_up = False
+        super().__init__(pvname, *args, **kwargs)
+        # pyepics sets the type here and when the channel connects; if that happens
+        # between its two steps here, it overwrites the right type with "unknown"
+        if ca.isConnected(self.chid):
+            self.ftype = ca.promote_type(
+                self.chid, use_ctrl=self.form == "ctrl", use_time=self.form == "time"
+            )
+            self._args["type"] = epics.dbr.Name(self.ftype).lower()
+
+    def get_all_metadata_callback(self, callback: Any, *, timeout: float) -> None:
+        """Read units, limits and time in one of ophyd's threads, then call back.
+
+        Parameters
+        ----------
+        callback
+            Called with the name and what was read.
+        timeout
+            Longest time for each of the reads, in seconds.
+        """
+
+        def read(pvname: str) -> None:
+            if self.given_up:
+                return
+            try:
+                metadata = self.get_all_metadata_blocking(timeout=timeout)
+            except GIVEN_UP:
+                if self.given_up:
+                    return
+                raise
+            callback(pvname, metadata)
+
+        dispatcher: Any = get_cl().get_dispatcher()
+        dispatcher.schedule_utility_task(read, pvname=self.pvname)
+
+
+def mend_control_layer() -> None:
+    """Let ophyd use all this, for every device that is made or given up from now on."""
+    epics.pv.default_pv_class = ChannelPV
+    get_cl().release_pvs = _release_pvs
+
+
+def announce_again(pv: Any) -> None:
+    """Tell the signals of a connected PV once more that it is connected.
+
+    A second signal of a PV that is asked for while the PV connects is not told by
+    pyepics, and would wait for ever. Who knows already takes no harm.
+
+    Parameters
+    ----------
+    pv
+        The channel of the signals.
+    """
+    if not pv.connected:
+        return
+    for callback in list(pv.connection_callbacks):
+        callback(pvname=pv.pvname, conn=True, pv=pv)
+    for callback in list(pv.access_callbacks):
+        callback(pv.read_access, pv.write_access, pv=pv)
+
+
+def release(devices: Iterable[Device]) -> None:
+    """Give up all PVs of some devices, after the last read of them has ended.
+
+    Parameters
+    ----------
+    devices
+        The devices, connected or not; they cannot be used any more.
+    """
+    every = list(devices)
+    ours = Counter(pv for device in every for pv in map(_Same, _pvs(device)))
+    for same, count in ours.items():
+        if same.pv._reference_count == count:
+            same.pv.given_up = True
+    at_rest = threading.Event()
+    dispatcher: Any = get_cl().get_dispatcher()
+    dispatcher.schedule_utility_task(at_rest.set)
+    at_rest.wait(REST_S)
+    for device in every:
+        device.destroy()
+
+
+class _Same:
+    """A PV as an item to count; pyepics takes two PVs of one channel for equal."""
+
+    def __init__(self, pv: Any) -> None:
+        self.pv = pv
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.pv is other.pv
+
+    def __hash__(self) -> int:
+        return id(self.pv)
+
+
+def _pvs(device: Device) -> Iterable[Any]:
+    """Give the PVs of all signals of a device, as often as they are used."""
+    for walk in device.walk_signals(include_lazy=False):
+        if isinstance(walk.item, EpicsSignalBase):
+            for use in ("_read_pv", "_write_pv"):
+                if (pv := getattr(walk.item, use, None)) is not None:
+                    yield pv
+
+
+def _release_pvs(*pvs: Any) -> None:
+    """Do as ophyd does, but close no channel that somebody else still uses."""
+    for pv in pvs:
+        if pv._reference_count == 1 and pv.chid is not None:
+            pv.given_up = True
+            _leave_if_used(pv)
+        release_pvs(pv)
+
+
+def _leave_if_used(pv: Any) -> None:
+    """Detach a PV from its channel if another PV or a pending read needs that.
+
+    libca frees the subscriptions with the channel, so the other PV would crash the
+    process when it ends its own.
+    """
+    if ca.current_context() is None:
+        ca.use_initial_context()
+    entry = ca.get_cache(pv.pvname)
+    if entry is None:
+        return
+    others = [
+        one for one in entry.callbacks if getattr(one, "__self__", None) is not pv
+    ]
+    results = list(entry.get_results.values())
+    reading = any(result is ca.GET_PENDING for (result,) in results)
+    if not (others or reading):
+        return
+    entry.callbacks[:] = others
+    entry.access_event_callback[:] = [
+        one
+        for one in entry.access_event_callback
+        if getattr(one, "__self__", None) is not pv
+    ]
+    pv._clear_auto_monitor_subscription()
+    pv.chid = None
