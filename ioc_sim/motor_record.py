@@ -1,102 +1,52 @@
 """A motor record: what clients of EPICS motorRecord read, put and wait for."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import IntFlag
-from typing import Any, TypeVar
+from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
-from ioc_sim.base import TICK, Instrument, Part, pass_time
+from ioc_sim.alarms import NO_ALARM, Alarm
+from ioc_sim.base import TICK, Instrument, pass_time
 from ioc_sim.channels import Channel, RefusedPutError
 from ioc_sim.declare import (
+    Numeric,
     choice,
     integer,
-    integer_rbv,
     number,
-    number_rbv,
-    text_rbv,
 )
 from ioc_sim.history import History
+from ioc_sim.motor_drive import MotorDrive, MotorSettings, duration
+from ioc_sim.motor_fields import (
+    MotorFields,
+    MotorStatus,
+    Position,
+    record_field,
+    record_flag,
+    record_position,
+)
 
 __all__ = ["MotorRecord", "MotorSettings", "MotorStatus"]
 
-DeclaredT = TypeVar("DeclaredT")
-
-PRECISION = 4
-ANY = (-360.0, 360.0)
-"""Limits before the settings are known."""
-
-FLAG = (0, 1)
-DRIVER = "motorRecord"
+TO_HOME = "Put 1 to go to the home mark and zero there; refused under Stop and Pause"
 STANDING = {"Stop", "Pause"}
 """States of SPMG in which nothing moves."""
+
+GAVE_UP = Alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
+AT_HIGH_SWITCH = Alarm(AlarmStatus.HIGH, AlarmSeverity.MAJOR_ALARM)
+AT_LOW_SWITCH = Alarm(AlarmStatus.LOW, AlarmSeverity.MAJOR_ALARM)
 
 ARRIVED = 1e-6
 """Distance from the target that counts as none, position units."""
 
-HOME_WIDTH = 1e-3
-"""Distance from the home mark at which its switch is on, position units; typical."""
-
 SPEEDS = (1 / 500, 4.0)
 """Slowest and greatest speed, as shares of the usual one; chosen."""
-
-LONGEST_ACCELERATION = 10.0
-"""Upper limit of ACCL, s; chosen."""
-
-
-class MotorStatus(IntFlag):
-    """Bits of MSTA that the simulation sets, as the record numbers them."""
-
-    DIRECTION = 1 << 0
-    """The last move went up, in dial coordinates."""
-    DONE = 1 << 1
-    """No move is under way."""
-    PLUS_LS = 1 << 2
-    """The high limit switch is on."""
-    HOME = 1 << 3
-    """The home switch is on."""
-    SLIP_STALL = 1 << 6
-    """The motor was commanded and the encoder did not follow."""
-    MOVING = 1 << 10
-    """The encoder moves."""
-    MINUS_LS = 1 << 13
-    """The low limit switch is on."""
-    HOMED = 1 << 14
-    """The position refers to the home mark."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MotorSettings:
-    """What makes one motor different from another."""
-
-    low: float
-    """Least position: the soft limit at the start."""
-    high: float
-    """Greatest position: the soft limit at the start."""
-    speed: float
-    """Position units a second."""
-    units: str
-    """Unit of the position."""
-    acceleration: float = 0.0
-    """Time to full speed, s."""
-    home: float | None = 0.0
-    """Position of the home mark; None if there is none."""
-    switches: tuple[float, float] | None = None
-    """Positions of the limit switches; None for a stage that turns round, or that
-    cannot leave its range."""
-    scale: float = 1.0
-    """What the motor moves, in its own unit, for one position unit."""
-    slip: str = ""
-    """Fault that is the angle or distance by which the read-back is wrong; homing
-    makes it nought."""
 
 
 @dataclass(slots=True, eq=False)
 class _Turn:
-    """One move, from its start until it is done, stopped or followed by another."""
+    """One move, from its start until it is done, stopped or replaced by another."""
 
     goal: float
     """Where to, in dial coordinates."""
@@ -106,29 +56,11 @@ class _Turn:
     """Ends the waiting for the motion."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Ends a pause."""
+    rest: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the motor rests, after this move or one that replaced it."""
 
 
-def _field(
-    declare: Callable[..., DeclaredT], name: str, *args: Any, **more: Any
-) -> DeclaredT:
-    """Declare a field of the record; VAL is the record's own name."""
-    suffix = "" if name == "VAL" else f".{name}"
-    return declare(suffix, *args, mirrors=f"{DRIVER} {name}", **more)
-
-
-def _position(
-    declare: Callable[..., DeclaredT], name: str, value: float = 0, **more: Any
-) -> DeclaredT:
-    return _field(declare, name, value, ANY, "deg", precision=PRECISION, **more)
-
-
-def _flag(
-    declare: Callable[..., DeclaredT], name: str, value: int = 0, **more: Any
-) -> DeclaredT:
-    return _field(declare, name, value, FLAG, "bool", **more)
-
-
-class MotorRecord(Part):
+class MotorRecord(MotorFields):
     """One axis by the fields of a motor record; a put to VAL completes at rest.
 
     Dial coordinates are the encoder's; user coordinates follow from OFF and DIR.
@@ -147,75 +79,36 @@ class MotorRecord(Part):
         Awaited with the dial position after each new read-back.
     """
 
-    val = _position(number, "VAL", doc="Position; a put completes when it rests")
-    rbv = _position(number_rbv, "RBV", doc="Position now")
-    dval = _position(number, "DVAL", doc="Position by the dial, without offset")
-    drbv = _position(number_rbv, "DRBV", doc="Position by the dial now")
-    rlv = _position(number, "RLV", doc="Put a distance to go by; it returns to 0")
-    twv = _position(number, "TWV", 1, doc="Distance of a tweak")
-    twf = _flag(integer, "TWF", doc="Put 1 to tweak up")
-    twr = _flag(integer, "TWR", doc="Put 1 to tweak down")
-    dmov = _flag(integer_rbv, "DMOV", 1, doc="1 when the move is done")
-    movn = _flag(integer_rbv, "MOVN", doc="1 while it moves")
-    stop = _flag(integer, "STOP", doc="Put 1 to stop where it is")
-    spmg = _field(
+    val = record_position(
+        Numeric(Position),
+        "VAL",
+        doc="Position; a put completes when the motor rests, also one that a newer put "
+        "has replaced",
+    )
+    dval = record_position(
+        number,
+        "DVAL",
+        doc="Position by the dial, without offset; refused in SET mode: the dial "
+        "is set by homing only",
+    )
+    rlv = record_position(number, "RLV", doc="Put a distance to go by; it returns to 0")
+    twf = record_flag(integer, "TWF", doc="Put 1 to tweak up")
+    twr = record_flag(integer, "TWR", doc="Put 1 to tweak down")
+    stop = record_flag(integer, "STOP", doc="Put 1 to stop where it is")
+    spmg = record_field(
         choice,
         "SPMG",
         ("Stop", "Pause", "Move", "Go"),
         "Go",
-        doc="Stop ends a move, Pause holds it until Go; Move allows a single one",
+        doc="Stop ends a move, Pause holds it; positions put meanwhile wait for Go; "
+        "Move allows a single move",
     )
-    hlm = _position(number, "HLM", 360, doc="High limit")
-    llm = _position(number, "LLM", -360, doc="Low limit")
-    lvio = _flag(integer_rbv, "LVIO", doc="1 if the last put was beyond a limit")
-    velo = _field(
-        number, "VELO", 50, (0.1, 200), "deg/s", precision=PRECISION, doc="Speed"
-    )
-    accl = _field(
-        number,
-        "ACCL",
-        0,
-        (0, LONGEST_ACCELERATION),
-        "s",
-        precision=2,
-        doc="Time to full speed",
-    )
-    egu = _field(text_rbv, "EGU", "deg", doc="Unit of the position")
-    prec = _field(
-        integer_rbv, "PREC", PRECISION, (0, 15), "digits", doc="Decimals to show"
-    )
-    off = _position(number, "OFF", doc="User position at the dial's nought")
-    dir = _field(choice, "DIR", ("Pos", "Neg"), "Pos", doc="User against dial")
-    foff = _field(
-        choice,
-        "FOFF",
-        ("Variable", "Frozen"),
-        "Variable",
-        doc="Whether SET and DIR may change OFF",
-    )
-    set = _field(
-        choice,
-        "SET",
-        ("Use", "Set"),
-        "Use",
-        doc="Set: a put to VAL says where it is, and changes OFF; nothing moves",
-    )
-    hls = _flag(integer_rbv, "HLS", doc="1 at the high limit switch")
-    lls = _flag(integer_rbv, "LLS", doc="1 at the low limit switch")
-    athm = _flag(integer_rbv, "ATHM", doc="1 at the home mark")
-    miss = _flag(integer_rbv, "MISS", doc="1 if the last move did not arrive")
-    msta = _field(
-        integer_rbv,
-        "MSTA",
-        MotorStatus.DONE.value,
-        (0, 2**15 - 1),
-        "bits",
-        doc="Status bits: 0 up, 1 done, 2 high switch, 3 home switch, 6 stalled, "
-        "10 moving, 13 low switch, 14 homed",
-    )
-    tdir = _flag(integer_rbv, "TDIR", 1, doc="1 if the last move went up on the dial")
-    homf = _flag(integer, "HOMF", doc="Put 1 to go to the home mark and zero there")
-    homr = _flag(integer, "HOMR", doc="Put 1 to go to the home mark and zero there")
+    hlm = record_position(number, "HLM", 360, doc="High limit")
+    llm = record_position(number, "LLM", -360, doc="Low limit")
+    off = record_position(number, "OFF", doc="User position at the dial's nought")
+    dir = record_field(choice, "DIR", ("Pos", "Neg"), "Pos", doc="User against dial")
+    homf = record_flag(integer, "HOMF", doc=TO_HOME)
+    homr = record_flag(integer, "HOMR", doc=TO_HOME)
 
     def __init__(
         self,
@@ -231,11 +124,13 @@ class MotorRecord(Part):
         self._world = parent.world
         self._history = history
         self._settings = settings
+        self._drive = MotorDrive(self._world, history, settings)
         self._moved = moved
         self._limits = (settings.low, settings.high)
         self._homed = settings.home is not None
         self._stalled = False
         self._turn: _Turn | None = None
+        self._waiting: float | None = None
         self.val.reported_record_type = "motor"
         self._world.faults.watch("stuck_motor", self._jam)
 
@@ -254,10 +149,13 @@ class MotorRecord(Part):
         await _describe(self.twv, units, 0, span)
         await self._show_limits()
         await self._report()
-        await self._show_target(self._dial())
+        await self._show_target(self._drive.position)
 
     async def move(self, dial: float) -> None:
-        """Move to a dial position; returns at rest, or when another move began.
+        """Move to a dial position; returns at rest, there or where a newer move ends.
+
+        While SPMG is Stop or Pause, a motor at rest only takes note of the position,
+        for Go.
 
         Parameters
         ----------
@@ -267,13 +165,27 @@ class MotorRecord(Part):
         Raises
         ------
         RefusedPutError
-            If the record is held.
+            If the motor cannot move at all.
         """
-        self.refuse_if_held(f"{self._user(dial):g}")
-        await self._run(_Turn(goal=dial))
+        self.refuse_if_unable(f"{self._user(dial):g}")
+        held = self.spmg.value in STANDING
+        if held and self._turn is None:
+            self._waiting = dial
+            await self._show_target(dial)
+        else:
+            await self._run(_Turn(goal=dial, paused=held))
+
+    def refuse_if_unable(self, value: str) -> None:
+        """Refuse a command that the motor is not able to follow; none by default.
+
+        Parameters
+        ----------
+        value
+            What was put.
+        """
 
     def refuse_if_held(self, value: str) -> None:
-        """Refuse a command while the record lets nothing move.
+        """Refuse a command that cannot wait while the record lets nothing move.
 
         Parameters
         ----------
@@ -285,13 +197,14 @@ class MotorRecord(Part):
         RefusedPutError
             If SPMG is Stop or Pause.
         """
+        self.refuse_if_unable(value)
         if self.spmg.value in STANDING:
             msg = f"got {value} while SPMG is {self.spmg.value}; put Go to it first"
             raise RefusedPutError(msg)
 
     def read_encoder(self) -> float:
         """Give what the encoder reads now, in dial coordinates: no error here."""
-        return self._dial()
+        return self._drive.position
 
     async def refresh(self) -> None:
         """Show where the motor is, if it is not moving."""
@@ -323,7 +236,10 @@ class MotorRecord(Part):
     @dval.putter
     async def _put_dval(self, instance: Any, value: float) -> None:
         """Move by the dial; completes when the motor rests."""
-        await self._go(self._user(value))
+        if self.set.value == "Set":
+            msg = f"got {value:g} in SET mode; the dial is set by homing only"
+            raise RefusedPutError(msg)
+        await self.move(value)
         raise SkipWrite
 
     @rlv.putter
@@ -344,7 +260,7 @@ class MotorRecord(Part):
 
     @stop.putter
     async def _put_stop(self, instance: Any, value: int) -> None:
-        """Stop where it is; the pending move completes."""
+        """Stop where it is; pending puts complete."""
         if value:
             await self._stop()
         await instance.post(0)
@@ -352,17 +268,34 @@ class MotorRecord(Part):
 
     @spmg.putter
     async def _put_spmg(self, instance: Any, value: str) -> None:
-        """Stop, hold or let go."""
+        """Stop, hold or let go; to let go completes when the motor rests."""
         turn = self._turn
         if value == "Stop":
             await self._stop()
-        elif value == "Pause" and turn is not None:
-            self._history.stop(self._world.now())
-            turn.paused = True
-            turn.interrupt.set()
-        elif turn is not None:
+        elif value == "Pause":
+            if turn is not None:
+                self._drive.halt()
+                turn.paused = True
+                turn.interrupt.set()
+        else:
+            await self._let_go(value)
+
+    async def _let_go(self, value: str) -> None:
+        """Go on with the move that was held, or go where a put has asked meanwhile."""
+        turn, waiting = self._turn, self._waiting
+        if waiting is not None:
+            self.refuse_if_unable(value)
+            self._waiting = None
+            turn = _Turn(goal=waiting)
+            await self.spmg.post(value)
+            await self._run(turn)
+            raise SkipWrite
+        if turn is not None and turn.paused:
+            await self.spmg.post(value)
             turn.paused = False
             turn.released.set()
+            await turn.rest.wait()
+            raise SkipWrite
 
     @homf.putter
     async def _put_homf(self, instance: Any, value: int) -> None:
@@ -408,7 +341,7 @@ class MotorRecord(Part):
         await self._show_coordinates()
 
     async def _go(self, target: float) -> None:
-        """Move to a user position, or declare that it is there."""
+        """Move to a user position, or declare that the motor is there."""
         if self.set.value == "Set":
             await self._declare(target)
         else:
@@ -419,8 +352,9 @@ class MotorRecord(Part):
         if self.foff.value == "Frozen":
             msg = f"got {position:g} in SET mode while FOFF is Frozen"
             raise RefusedPutError(msg)
-        await self.off.post(position - self._sign * self._dial())
-        await self.dval.post(self._dial())
+        self._waiting = None
+        await self.off.post(position - self._sign * self._drive.position)
+        await self.dval.post(self._drive.position)
         await self._show_coordinates()
 
     async def _tweak(self, instance: Any, value: int, distance: float) -> None:
@@ -431,20 +365,20 @@ class MotorRecord(Part):
 
     async def _home(self, instance: Any, value: int) -> None:
         if value:
-            home = self._settings.home
-            if home is None:
+            if self._settings.home is None:
                 msg = f"got {value}, but this axis has no home mark"
                 raise RefusedPutError(msg)
             self.refuse_if_held(str(value))
             await instance.post(1)
-            await self._run(_Turn(goal=home - self._slip(), homing=True))
+            await self._run(_Turn(goal=self._drive.mark, homing=True))
         await instance.post(0)
         raise SkipWrite
 
     async def _run(self, turn: _Turn) -> None:
-        """Move from start to end, unless another turn takes over."""
+        """Move from start to end, or wait for the end of the move that takes over."""
         await self._begin(turn)
-        await self._travel(turn)
+        if not turn.paused:
+            await self._travel(turn)
         while self._turn is turn and turn.paused:
             await turn.released.wait()
             turn.released.clear()
@@ -453,16 +387,19 @@ class MotorRecord(Part):
                 await self._travel(turn)
         if self._turn is turn:
             await self._end(turn)
+        await turn.rest.wait()
 
     async def _begin(self, turn: _Turn) -> None:
         if self._turn is not None:
+            turn.rest = self._turn.rest
             self._turn.interrupt.set()
             self._turn.released.set()
         self._turn = turn
+        self._waiting = None
         self._stalled = False
-        await self._raise_alarm(AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
+        await self._raise_alarm(NO_ALARM)
         await self.miss.post(0)
-        await self.tdir.post(int(turn.goal >= self._dial()))
+        await self.tdir.post(int(turn.goal >= self._drive.position))
         await self.dmov.post(0)
         await self.movn.post(1)
         if not turn.homing:
@@ -471,61 +408,60 @@ class MotorRecord(Part):
     async def _travel(self, turn: _Turn) -> None:
         """Let the time of the motion pass; the motor moves, if it can."""
         now = self._world.now()
-        goal = self._reach(turn.goal)
-        end = now + self._duration(abs(goal - self._dial()))
+        goal = self._drive.reach(turn.goal)
+        distance = abs(goal - self._drive.position)
+        end = now + duration(distance, self.velo.value, self.accl.value)
         if not self._stuck(self._world.faults.value("stuck_motor")):
-            self._history.ramp(now, end, goal * self._settings.scale)
+            self._drive.go(goal, now, end)
         while await pass_time(self._world, end, turn.interrupt, TICK):
             await self._report()
 
     async def _end(self, turn: _Turn) -> None:
-        """Show where the motor rests, and how the move ended."""
-        missed = abs(self._dial() - self._reach(turn.goal)) > ARRIVED
+        """Show where the motor rests, and how the move ended; all puts complete."""
+        drive = self._drive
+        missed = abs(drive.position - drive.reach(turn.goal)) > ARRIVED
         if turn.homing and not missed:
-            await self._zero()
+            await drive.zero()
+            self._homed = True
+            if self._turn is not turn:
+                return  # a newer move took over meanwhile
         self._turn = None
         self._stalled = missed
         await self._report()
         if turn.homing:
-            await self._show_target(self._dial())
+            await self._show_target(drive.position)
         if missed:
             await self.miss.post(1)
-            await self._raise_alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
+            await self._raise_alarm(GAVE_UP)
         elif self.hls.value:
-            await self._raise_alarm(AlarmStatus.HIGH, AlarmSeverity.MAJOR_ALARM)
+            await self._raise_alarm(AT_HIGH_SWITCH)
         elif self.lls.value:
-            await self._raise_alarm(AlarmStatus.LOW, AlarmSeverity.MAJOR_ALARM)
+            await self._raise_alarm(AT_LOW_SWITCH)
         if self.spmg.value == "Move":
             await self.spmg.post("Pause")
         await self.movn.post(0)
         await self.dmov.post(1)
         turn.interrupt.set()
         turn.released.set()
-
-    async def _zero(self) -> None:
-        """Let the position refer to the home mark again."""
-        settings = self._settings
-        home = settings.home or 0.0
-        self._history.record(self._world.now(), home * settings.scale)
-        if settings.slip:
-            await self._world.faults.set(settings.slip, 0)
-        self._homed = True
+        turn.rest.set()
 
     async def _stop(self) -> None:
         """End the move where the motor is, as one that arrived there."""
         turn = self._turn
-        if turn is None:
-            return
-        self._history.stop(self._world.now())
-        turn.goal, turn.homing = self._dial(), False
-        await self._show_target(turn.goal)
-        await self._end(turn)
+        if turn is not None:
+            self._drive.halt()
+            turn.goal, turn.homing = self._drive.position, False
+            await self._show_target(turn.goal)
+            await self._end(turn)
+        elif self._waiting is not None:
+            self._waiting = None
+            await self._show_target(self._drive.position)
 
     async def _jam(self, motor: Any) -> None:
         """Fail the move that is under way when this motor gets stuck."""
         turn = self._turn
         if self._stuck(motor) and turn is not None:
-            self._history.stop(self._world.now())
+            self._drive.halt()
             await self._end(turn)
 
     def _stuck(self, motor: Any) -> bool:
@@ -536,27 +472,6 @@ class MotorRecord(Part):
         if self._turn is not None:
             msg = f"got {value} during a move; wait for DMOV, or put 1 to STOP"
             raise RefusedPutError(msg)
-
-    def _dial(self) -> float:
-        """Where the encoder says that the motor is now."""
-        return self._history.at(self._world.now()) / self._settings.scale
-
-    def _slip(self) -> float:
-        """By how much the encoder is wrong now."""
-        name = self._settings.slip
-        return float(self._world.faults.value(name)) if name else 0.0
-
-    def _reach(self, goal: float) -> float:
-        """Where a move to a goal ends: at a limit switch, if there is one before."""
-        low, high = self._settings.switches or (-math.inf, math.inf)
-        return min(max(goal, low), high)
-
-    def _duration(self, distance: float) -> float:
-        """Seconds for a distance, with the time to get up to speed and down again."""
-        speed, rise = self.velo.value, self.accl.value
-        if distance < speed * rise:
-            return 2 * math.sqrt(distance * rise / speed)
-        return distance / speed + rise
 
     @property
     def _sign(self) -> int:
@@ -570,34 +485,27 @@ class MotorRecord(Part):
 
     async def _report(self) -> None:
         """Show where the motor is, and its switches."""
-        dial = self._dial()
-        settings = self._settings
-        low, high = settings.switches or (-math.inf, math.inf)
-        at_home = (
-            settings.home is not None
-            and abs(dial + self._slip() - settings.home) <= HOME_WIDTH
-        )
-        minus, plus = dial <= low, dial >= high
-        read = self.read_encoder()
+        drive, read = self._drive, self.read_encoder()
+        minus, plus = drive.at_switches
         await self.drbv.post(read)
         await self.rbv.post(self._user(read))
         positive = self._sign > 0
         await _show(self.hls, int(plus if positive else minus))
         await _show(self.lls, int(minus if positive else plus))
-        await _show(self.athm, int(at_home))
+        await _show(self.athm, int(drive.at_home))
         bits = {
             MotorStatus.DIRECTION: self.tdir.value,
             MotorStatus.DONE: self._turn is None,
             MotorStatus.PLUS_LS: plus,
-            MotorStatus.HOME: at_home,
+            MotorStatus.HOME: drive.at_home,
             MotorStatus.SLIP_STALL: self._stalled,
-            MotorStatus.MOVING: self._history.moving(self._world.now()),
+            MotorStatus.MOVING: drive.moving,
             MotorStatus.MINUS_LS: minus,
             MotorStatus.HOMED: self._homed,
         }
         await _show(self.msta, sum(bit.value for bit, is_set in bits.items() if is_set))
         if self._moved is not None:
-            await self._moved(dial)
+            await self._moved(drive.position)
 
     async def _show_target(self, dial: float) -> None:
         await self.dval.post(dial)
@@ -641,10 +549,10 @@ class MotorRecord(Part):
             await _describe(channel, units, *self._limits)
         return low, high
 
-    async def _raise_alarm(self, status: AlarmStatus, severity: AlarmSeverity) -> None:
+    async def _raise_alarm(self, alarm: Alarm) -> None:
         """Change the alarm of the positions, as the record has one for all fields."""
         for channel in (self.val, self.rbv, self.dval, self.drbv):
-            await channel.raise_alarm(status, severity)
+            await channel.raise_alarm(*alarm)
 
 
 async def _show(channel: Channel, value: int) -> None:

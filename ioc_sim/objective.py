@@ -97,12 +97,11 @@ class Piezo(MotorRecord):
         """Give what the sensor reads now."""
         return self._world.stage.reading_um(self._axis, self._world.now())
 
-    def refuse_if_held(self, value: str) -> None:
-        """Refuse a move also while there is no servo."""
+    def refuse_if_unable(self, value: str) -> None:
+        """Refuse a move while there is no servo."""
         if self.servo.value == "Off":
             msg = f"got {value} while the servo is off; put On to {self.servo.pvname}"
             raise RefusedPutError(msg)
-        super().refuse_if_held(value)
 
     @servo.putter
     async def _put_servo(self, instance: Any, value: str) -> None:
@@ -134,7 +133,7 @@ class Piezo(MotorRecord):
             self._servo.ramp(now, now + SETTLING, 0)
         await self.servo.post(state)
         await self.servo_rbv.post(state)
-        await self._show_target(self._dial())
+        await self._show_target(self._drive.position)
         await self._report()
 
     async def relax(self) -> None:

@@ -101,17 +101,41 @@ def test_stop_completes_the_move_where_it_is(bench, pvs, put):
     assert pvs["T:FILTER:Stop"].value == "Idle"
 
 
-def test_a_newer_target_takes_over(pvs, put):
-    async def retarget():
-        first = asyncio.create_task(put(pvs["T:FILTER:Wavelength"], 700))
-        await asyncio.sleep(0.001)
-        await put(pvs["T:FILTER:Wavelength"], 530)
-        await first
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("FILTER:Wavelength", (700, 530)),
+        ("FILTER:Bandwidth", (5, 2)),
+        ("POWER:OD", (2, 3)),
+        ("SPEC:SlitSize1", (500, 200)),
+        ("LASER:Level", (20, 50)),
+    ],
+)
+def test_a_newer_target_takes_over_and_both_puts_complete_at_rest(visit, name, targets):
+    async def retarget(client):
+        async def go(target):
+            await client.put(name, target)
+            return await client.get(f"{name}_RBV")
 
-    asyncio.run(retarget())
+        older, newer = (asyncio.create_task(go(target)) for target in targets)
+        return await asyncio.gather(older, newer)
 
-    assert pvs["T:FILTER:Wavelength_RBV"].value == 530
-    assert pvs["T:FILTER:Moving_RBV"].value == "No"
+    assert visit(retarget) == [targets[1], targets[1]]
+
+
+def test_a_stop_completes_all_puts(visit):
+    async def stop(client):
+        puts = [
+            asyncio.create_task(client.put("FILTER:Wavelength", nm))
+            for nm in (700, 600)
+        ]
+        await asyncio.sleep(1.0)
+        await client.put("FILTER:Stop", "Stop")
+        async with asyncio.timeout(0.01):
+            await asyncio.gather(*puts)
+        return await client.get("FILTER:Wavelength_RBV")
+
+    assert 526 < visit(stop) < 600
 
 
 def test_the_shutter_is_closed_only_when_it_is_fully_closed(bench, pvs, put):
@@ -449,15 +473,16 @@ def test_the_motor_refuses_beyond_its_limits_and_shows_the_violation(pvs, put):
     assert pvs["T:ANALYSER:HWP"].upper_ctrl_limit == 90
 
 
-def test_the_motor_refuses_to_move_while_it_is_held(pvs, put):
+def test_a_held_motor_waits_for_go(pvs, put):
     async def hold():
         await put(pvs["T:ANALYSER:HWP.SPMG"], "Stop")
-        with pytest.raises(RefusedPutError, match="SPMG is Stop"):
-            await put(pvs["T:ANALYSER:HWP"], 10)
+        await put(pvs["T:ANALYSER:HWP"], 10)
+        held = pvs["T:ANALYSER:HWP.RBV"].value, pvs["T:ANALYSER:HWP.DMOV"].value
+        await put(pvs["T:ANALYSER:HWP.SPMG"], "Go")
+        return held
 
-    asyncio.run(hold())
-
-    assert pvs["T:ANALYSER:HWP.DMOV"].value == 1
+    assert asyncio.run(hold()) == (0, 1)
+    assert pvs["T:ANALYSER:HWP.RBV"].value == 10
 
 
 @pytest.mark.parametrize("field", ["HOMF", "HOMR"])

@@ -1,6 +1,7 @@
 """The motor record does what clients of EPICS motorRecord rely on."""
 
 import asyncio
+import functools
 
 import pytest
 from caproto import AlarmSeverity, AlarmStatus
@@ -27,8 +28,10 @@ LINEAR = MotorSettings(
 class Stage:
     """One motor record on an axis of its own, called ``ANALYSER:HWP``."""
 
-    def __init__(self, put, settings=LINEAR, time_factor=1000.0):
-        self.world = World(load_sample(None), seed=3, clock=Clock(time_factor))
+    def __init__(self, put, runner, settings=LINEAR):
+        clock = Clock(source=runner.get_loop().time)
+        self.run = runner.run
+        self.world = World(load_sample(None), seed=3, clock=clock)
         self.history = History(0)
         self.parent = Instrument("T:ANALYSER:", world=self.world)
         self.record = MotorRecord(
@@ -38,7 +41,7 @@ class Stage:
             settings=settings,
         )
         self._put = put
-        asyncio.run(self.record.start())
+        self.run(self.record.start())
 
     async def put(self, name, value):
         await self._put(getattr(self.record, name), value)
@@ -48,7 +51,7 @@ class Stage:
             for name, value in puts.items():
                 await self.put(name, value)
 
-        asyncio.run(work())
+        self.run(work())
 
     def __getitem__(self, name):
         return getattr(self.record, name).value
@@ -63,24 +66,33 @@ class Stage:
 
 
 @pytest.fixture
-def stage(put):
-    return Stage(put)
+def make_stage(put, jumping_loop):
+    """Make a stage; time passes where it waits."""
+    with asyncio.Runner(loop_factory=jumping_loop) as runner:
+        yield functools.partial(Stage, put, runner)
 
 
 @pytest.fixture
-def slow_stage(put):
-    """A stage that needs 0.4 s of real time for its travel."""
-    settings = MotorSettings(low=0.0, high=40.0, speed=100.0, units="mm")
-    return Stage(put, settings, time_factor=1.0)
+def stage(make_stage):
+    return make_stage()
 
+
+@pytest.fixture
+def slow_stage(make_stage):
+    """A stage that needs 0.4 s for its travel."""
+    return make_stage(MotorSettings(low=0.0, high=40.0, speed=100.0, units="mm"))
+
+
+DEADLINE = 10.0
+"""Real seconds for what takes a part of one."""
 
 QUIET = (AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
 
 
-def test_it_starts_where_its_axis_is(put):
-    stage = Stage(put)
+def test_it_starts_where_its_axis_is(make_stage):
+    stage = make_stage()
     stage.history.record(stage.world.now(), 12.0)
-    asyncio.run(stage.record.start())
+    stage.run(stage.record.start())
 
     assert (stage["val"], stage["rbv"], stage["dval"], stage["drbv"]) == (12.0,) * 4
     assert (stage["egu"], stage["llm"], stage["hlm"]) == ("mm", 0.0, 40.0)
@@ -110,6 +122,30 @@ def test_in_set_mode_a_put_says_where_the_motor_is(stage):
 
     assert (stage["rbv"], stage["drbv"], stage["off"]) == (0.0, 5.0, -5.0)
     assert stage.history.at(stage.world.now()) == 5.0
+
+
+def test_in_set_mode_a_name_is_not_bound_by_limits(stage):
+    stage.do(val=5.0, set="Set")
+    stage.do(val=1000.0, set="Use")
+
+    assert (stage["rbv"], stage["drbv"], stage["lvio"]) == (1000.0, 5.0, 0)
+    assert (stage["llm"], stage["hlm"]) == (995.0, 1035.0)
+
+
+def test_in_set_mode_a_distance_and_a_tweak_shift_the_name(stage):
+    stage.do(val=5.0, set="Set")
+    stage.do(rlv=2.0, twv=0.5, twf=1)
+
+    assert (stage["rbv"], stage["drbv"], stage["off"]) == (7.5, 5.0, 2.5)
+
+
+def test_the_dial_is_not_redefined_in_set_mode(stage):
+    stage.do(val=5.0, set="Set")
+
+    with pytest.raises(RefusedPutError, match="by homing only"):
+        stage.do(dval=3.0)
+
+    assert (stage["dval"], stage["drbv"], stage["off"]) == (5.0, 5.0, 0.0)
 
 
 def test_a_frozen_offset_is_not_changed_by_set_mode(stage):
@@ -196,7 +232,7 @@ def test_homing_finds_the_mark_and_zeroes_there(stage):
         await stage.put("homf", 1)
         return before
 
-    at_home, bits = asyncio.run(slip_and_home())
+    at_home, bits = stage.run(slip_and_home())
 
     assert at_home == 0
     assert MotorStatus.HOME not in bits
@@ -210,16 +246,16 @@ def test_the_motor_is_where_the_mark_is_before_it_is_zeroed(stage):
         await stage.world.faults.set("hwp_slip", 5.0)
         await stage.put("homr", 1)
 
-    asyncio.run(slip_and_home())
+    stage.run(slip_and_home())
 
-    zeroed = stage.history.breakpoints(0, stage.world.now())[-1]
-    before = zeroed - 1e-6
+    zeroed = stage.history.breakpoints(0, stage.world.now() + 1)[-1]
+    before = zeroed - 1e-9
     encoder = stage.history.at(before)
     assert encoder + stage.world.faults.at("hwp_slip", before) == pytest.approx(10.0)
 
 
-def test_without_a_home_mark_homing_is_refused(put):
-    stage = Stage(put, MotorSettings(low=0, high=1, speed=100, units="um", home=None))
+def test_without_a_home_mark_homing_is_refused(make_stage):
+    stage = make_stage(MotorSettings(low=0, high=1, speed=100, units="um", home=None))
 
     with pytest.raises(RefusedPutError, match="no home mark"):
         stage.do(homf=1)
@@ -236,7 +272,7 @@ def test_a_stuck_motor_takes_its_time_and_gives_up(stage):
         await stage.put("val", 15.0)
         return stage.world.now() - before
 
-    assert asyncio.run(stick_and_move()) >= 1.0
+    assert stage.run(stick_and_move()) == pytest.approx(1.0)
 
     assert (stage["val"], stage["rbv"], stage["dmov"], stage["miss"]) == (15, 5, 1, 1)
     assert MotorStatus.SLIP_STALL in stage.bits
@@ -251,7 +287,7 @@ def test_a_freed_motor_moves_again_without_alarm(stage):
         await stage.world.faults.set("stuck_motor", "None")
         await stage.put("val", 15.0)
 
-    asyncio.run(free_and_move())
+    stage.run(free_and_move())
 
     assert (stage["rbv"], stage["miss"], stage.alarm()) == (15.0, 0, QUIET)
     assert MotorStatus.SLIP_STALL not in stage.bits
@@ -262,7 +298,7 @@ def test_another_stuck_motor_is_none_of_its_business(stage):
         await stage.world.faults.set("stuck_motor", "ANALYSER:POL")
         await stage.put("val", 15.0)
 
-    asyncio.run(stick_and_move())
+    stage.run(stick_and_move())
 
     assert (stage["rbv"], stage["miss"]) == (15.0, 0)
 
@@ -273,7 +309,7 @@ def test_a_stuck_motor_does_not_home(stage):
         await stage.world.faults.set("stuck_motor", "ANALYSER:HWP")
         await stage.put("homf", 1)
 
-    asyncio.run(stick_and_home())
+    stage.run(stick_and_home())
 
     assert stage.world.faults.value("hwp_slip") == 5.0
     assert (stage["rbv"], stage["val"], stage["miss"], stage["homf"]) == (0, 0, 1, 0)
@@ -288,7 +324,7 @@ def test_a_motor_that_jams_on_its_way_stays_there(slow_stage):
         await stage.world.faults.set("stuck_motor", "ANALYSER:HWP")
         await move
 
-    asyncio.run(jam())
+    stage.run(jam())
 
     assert 0 < stage["rbv"] < 40
     assert (stage["dmov"], stage["miss"]) == (1, 1)
@@ -308,7 +344,7 @@ def test_a_pause_holds_the_move_until_go(slow_stage):
         await move
         return first, held
 
-    first, held = asyncio.run(hold())
+    first, held = stage.run(hold())
 
     assert 0 < first < 40
     assert held == (True, 0, False)
@@ -325,7 +361,7 @@ def test_stop_ends_a_pause(slow_stage):
         await stage.put("stop", 1)
         await move
 
-    asyncio.run(hold_and_stop())
+    stage.run(hold_and_stop())
 
     assert 0 < stage["rbv"] < 40
     assert (stage["val"], stage["dmov"], stage["miss"]) == (stage["rbv"], 1, 0)
@@ -335,8 +371,115 @@ def test_move_allows_a_single_move(stage):
     stage.do(spmg="Move", val=3.0)
 
     assert (stage["rbv"], stage["spmg"]) == (3.0, "Pause")
+
+    stage.do(val=4.0)
+
+    assert (stage["val"], stage["rbv"], stage["dmov"]) == (4.0, 3.0, 1)
+
+    stage.do(spmg="Move")
+
+    assert (stage["rbv"], stage["spmg"]) == (4.0, "Pause")
+
+
+@pytest.mark.parametrize("state", ["Stop", "Pause"])
+def test_a_held_motor_goes_to_the_last_position_that_was_put_meanwhile(stage, state):
+    stage.do(spmg=state, val=3.0, rlv=2.0)
+
+    assert (stage["val"], stage["dval"], stage["rbv"], stage["dmov"]) == (5, 5, 0, 1)
+
+    stage.do(spmg="Go")
+
+    assert (stage["rbv"], stage["dmov"], stage["spmg"]) == (5.0, 1, "Go")
+
+
+def test_stop_forgets_the_position_that_waits(stage):
+    stage.do(spmg="Pause", val=3.0, stop=1)
+
+    assert (stage["val"], stage["dval"]) == (0.0, 0.0)
+
+    stage.do(spmg="Go")
+
+    assert stage["rbv"] == 0.0
+
+
+def test_a_held_motor_does_not_home(stage):
     with pytest.raises(RefusedPutError, match="SPMG is Pause"):
-        stage.do(val=4.0)
+        stage.do(val=3.0, spmg="Pause", homf=1)
+
+    assert (stage["rbv"], stage["homf"]) == (3.0, 0)
+
+
+def test_a_target_put_during_a_pause_is_where_go_leads(slow_stage):
+    stage = slow_stage
+
+    async def hold():
+        first = asyncio.create_task(stage.put("val", 40.0))
+        await asyncio.sleep(0.02)
+        await stage.put("spmg", "Pause")
+        second = asyncio.create_task(stage.put("val", 5.0))
+        await asyncio.sleep(0.02)
+        held = first.done(), second.done(), stage["dmov"], stage["movn"]
+        await stage.put("spmg", "Go")
+        return held, first.done(), second.done(), await asyncio.gather(first, second)
+
+    held, *_ = stage.run(hold())
+
+    assert held == (False, False, 0, 1)
+    assert (stage["val"], stage["rbv"], stage["dmov"]) == (5.0, 5.0, 1)
+
+
+def test_a_put_that_was_replaced_completes_when_the_motor_rests(slow_stage):
+    stage = slow_stage
+    ends = []
+
+    async def move(target):
+        await stage.put("val", target)
+        ends.append((target, stage["dmov"], stage["movn"], stage["rbv"]))
+
+    async def replace():
+        first = asyncio.create_task(move(10.0))
+        await asyncio.sleep(0.02)
+        await asyncio.gather(first, move(20.0), move(30.0))
+
+    stage.run(replace())
+
+    assert sorted(ends) == [(target, 1, 0, 30.0) for target in (10.0, 20.0, 30.0)]
+
+
+def test_a_stop_completes_all_puts(slow_stage):
+    stage = slow_stage
+
+    async def stop():
+        moves = [
+            asyncio.create_task(stage.put("val", target)) for target in (10.0, 40.0)
+        ]
+        await asyncio.sleep(0.02)
+        await stage.put("stop", 1)
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.gather(*moves)
+
+    stage.run(stop())
+
+    assert 0 < stage["rbv"] < 40
+    assert (stage["val"], stage["dmov"]) == (stage["rbv"], 1)
+
+
+def test_a_move_that_follows_a_stop_does_not_hold_the_one_before(slow_stage):
+    stage = slow_stage
+
+    async def stop_and_move():
+        first = asyncio.create_task(stage.put("val", 40.0))
+        await asyncio.sleep(0.02)
+        await stage.put("stop", 1)
+        second = asyncio.create_task(stage.put("val", 30.0))
+        async with asyncio.timeout(DEADLINE):
+            await first
+        moving = not second.done()
+        await second
+        return moving
+
+    assert stage.run(stop_and_move())
+    assert stage["rbv"] == 30.0
 
 
 @pytest.mark.parametrize("puts", [{"off": 1.0}, {"dir": "Neg"}])
@@ -351,7 +494,7 @@ def test_coordinates_do_not_change_in_motion(slow_stage, puts):
             await stage.put(name, value)
         await move
 
-    asyncio.run(change())
+    stage.run(change())
 
     assert stage["rbv"] == 40.0
 
@@ -359,13 +502,13 @@ def test_coordinates_do_not_change_in_motion(slow_stage, puts):
 @pytest.mark.parametrize(
     ("distance", "duration"), [(40.0, 40 / 20 + 0.5), (2.5, 2 * 0.25)]
 )
-def test_acceleration_takes_time(put, distance, duration):
+def test_acceleration_takes_time(make_stage, distance, duration):
     settings = MotorSettings(low=0, high=40, speed=20.0, units="mm", acceleration=0.5)
-    stage = Stage(put, settings)
+    stage = make_stage(settings)
 
     stage.do(val=distance)
 
-    start, end = stage.history.breakpoints(-1.0, stage.world.now())
+    start, end = stage.history.breakpoints(-1.0, stage.world.now() + 1)
     assert end - start == pytest.approx(duration, abs=1e-9)
 
 
