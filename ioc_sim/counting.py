@@ -36,12 +36,13 @@ then good to 1e-5 of a bin."""
 
 PS_PER_S = 1e12
 
-ALIKE = 0.02
-"""Relative difference of two rates whose mean stands for both: what the dead time makes
-of their difference is of second order, 4e-5 at 1 MHz."""
+ALIKE = 1e-4
+"""Four times the share of the counts by which the mean of two rates may miss what the
+dead time makes of their difference: rates of 1 MHz may differ by 3 %."""
 
-ALIKE_TIMES = 1e-3
-"""Relative difference of decay times that is none."""
+ALIKE_TIMES = 0.01
+"""Relative difference of decay times whose mean stands for both: what it misses is of
+second order too."""
 
 CONVERGED = 1e-9
 """Largest change of the live share in one iteration that counts as none."""
@@ -89,18 +90,21 @@ class Arrivals:
             steady=factor * self.steady + steady,
         )
 
-    def resembles(self, other: "Arrivals") -> bool:
+    def resembles(self, other: "Arrivals", dead_s: float) -> bool:
         """Tell whether the mean of two is as good as both: the dead time is smooth.
 
         Parameters
         ----------
         other
             What arrived at another time.
+        dead_s
+            Dead time, in s.
         """
         if len(self.decays) != len(other.decays):
             return False
         pairs = zip(self.decays, other.decays, strict=True)
-        return abs(self.total - other.total) <= ALIKE * other.total and all(
+        apart = self.total - other.total
+        return apart**2 * dead_s <= ALIKE * other.total and all(
             abs(mine[0] - theirs[0]) <= ALIKE_TIMES * theirs[0]
             for mine, theirs in pairs
         )
@@ -116,13 +120,15 @@ def mean_arrivals(parts: Sequence[tuple[float, Arrivals]]) -> Arrivals:
     """
     whole = sum(duration for duration, _ in parts)
     shares = [(duration / whole, light) for duration, light in parts]
-    times = [time_ps for time_ps, _ in parts[0][1].decays]
+    decays: list[tuple[float, float]] = []
+    for index, (first_ps, _) in enumerate(parts[0][1].decays):
+        every = [(share, *light.decays[index]) for share, light in shares]
+        rate = sum(share * rate for share, _, rate in every)
+        longer = sum(share * rate * (ps - first_ps) for share, ps, rate in every)
+        decays.append((first_ps + (longer / rate if rate else 0.0), rate))
     return Arrivals(
         prompt=sum(share * light.prompt for share, light in shares),
-        decays=tuple(
-            (time_ps, sum(share * light.decays[index][1] for share, light in shares))
-            for index, time_ps in enumerate(times)
-        ),
+        decays=tuple(decays),
         steady=sum(share * light.steady for share, light in shares),
     )
 

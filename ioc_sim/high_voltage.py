@@ -9,6 +9,7 @@ from ioc_sim.base import Axis, Instrument, Part
 from ioc_sim.channels import RefusedPutError
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv
 from ioc_sim.photon_counter import PhotonCounter
+from ioc_sim.turns import do_in_turns
 from ioc_sim.vocabulary import NO_YES
 
 __all__ = ["HighVoltage"]
@@ -70,7 +71,7 @@ class HighVoltage(Part):
 
     async def show(self) -> None:
         """Show voltage and trip as they are now."""
-        self._counter.advance(self._world.now())
+        await do_in_turns(self._counter.protect(self._world.now()))
         if self._counter.tripped and self.overrange_rbv.value == "No":
             await self._supply.stop()
             await self.voltage.post(0.0)

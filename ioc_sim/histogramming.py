@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ioc_sim.photon_counter import PhotonCounter, Settings
 from ioc_sim.random_streams import stream
+from ioc_sim.turns import Work, do_at_once
 
 __all__ = ["FULL_BIN", "Histogramming", "Plan"]
 
@@ -23,7 +24,7 @@ GROWTH = 0.2
 at most this share more than it took."""
 
 LONGEST_SLICE_S = 30.0
-"""Longest slice, s: it is counted in one go, while no client is answered."""
+"""Longest slice, s: how old the histogram of a run is that goes on, at most."""
 
 KEYS = 1 << 20
 """Slices of a run that have numbers of their own."""
@@ -92,7 +93,17 @@ class Histogramming:
         return int(self.counts.sum())
 
     def advance(self, time_s: float) -> None:
-        """Count all slices that have ended.
+        """Count all slices that have ended, at once.
+
+        Parameters
+        ----------
+        time_s
+            Now, in simulated seconds.
+        """
+        do_at_once(self.count(time_s))
+
+    def count(self, time_s: float) -> Work[None]:
+        """Count all slices that have ended; a work to do at once or in turns.
 
         Parameters
         ----------
@@ -100,25 +111,25 @@ class Histogramming:
             Now, in simulated seconds.
         """
         while not self.done and self.next_s <= time_s:
-            self._count_until(self.next_s)
+            yield from self._count_until(self.next_s)
 
-    def stop(self, time_s: float) -> None:
-        """End it now.
+    def stop(self, time_s: float) -> Work[None]:
+        """End it now; a work to do at once or in turns.
 
         Parameters
         ----------
         time_s
             Now, in simulated seconds.
         """
-        self.advance(time_s)
+        yield from self.count(time_s)
         if not self.done and time_s > self.start_s + self.elapsed_s:
-            self._count_until(time_s)
+            yield from self._count_until(time_s)
         self.done = True
 
-    def _count_until(self, end_s: float) -> None:
+    def _count_until(self, end_s: float) -> Work[None]:
         begin_s = self.start_s + self.elapsed_s
         key = self._number * KEYS + self._slice
-        piece = self._counter.count(begin_s, end_s, self.plan.settings, key)
+        piece = yield from self._counter.count(begin_s, end_s, self.plan.settings, key)
         self._slice += 1
         reached = self.counts[: piece.counts.size]
         share = 1.0

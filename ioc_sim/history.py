@@ -1,14 +1,26 @@
 """What one axis did: a piecewise linear function of simulated time."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-__all__ = ["History"]
+__all__ = ["History", "Piece"]
 
 CAPACITY = 32768
 """Most segments kept; half of them span the longest exposure, 3600 s, at the cryostat's
 step of 0.25 s."""
+
+
+class Piece(NamedTuple):
+    """A time in which a quantity holds or moves evenly."""
+
+    start_s: float
+    end_s: float
+    first: float
+    """Value at the start."""
+    last: float
+    """Value just before the end."""
 
 
 class _Segment(NamedTuple):
@@ -45,6 +57,9 @@ class History:
         self._segments = [
             _Segment(float("-inf"), float("-inf"), float(initial), float(initial))
         ]
+        self._starts = [float("-inf")]
+        self.before_forgetting: Callable[[], None] | None = None
+        """Called before the oldest is dropped: for who still has to integrate it."""
 
     def record(self, time_s: float, value: float) -> None:
         """Step to a value.
@@ -137,8 +152,8 @@ class History:
         time_s
             Simulated seconds.
         """
-        while self._segments[-1].start > time_s:
-            del self._segments[-1]
+        while self._starts[-1] > time_s:
+            del self._segments[-1], self._starts[-1]
 
     def at(self, time_s: float) -> float:
         """Give the value at one time; the oldest known value before the first command.
@@ -174,14 +189,41 @@ class History:
         :
             The times, sorted, each once.
         """
-        if self._at_rest(start_s):
+        return [piece.start_s for piece in self.pieces(start_s, end_s)[1:]]
+
+    def pieces(self, start_s: float, end_s: float) -> list[Piece]:
+        """Cut an interval where the value steps or bends.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds.
+
+        Returns
+        -------
+        :
+            The pieces in the order of time; none if the interval is empty.
+        """
+        if end_s <= start_s:
             return []
-        first = self._index(start_s)
-        last = self._index(end_s)
-        times: set[float] = set()
-        for segment in self._segments[first : last + 1]:
-            times.update((segment.start, segment.end))
-        return sorted(time_s for time_s in times if start_s < time_s < end_s)
+        if self._at_rest(start_s):
+            value = self._segments[-1].last
+            return [Piece(start_s, end_s, value, value)]
+        first, last = self._index(start_s), self._index(end_s)
+        pieces: list[Piece] = []
+        for number in range(first, last + 1):
+            segment = self._segments[number]
+            begin = start_s if number == first else segment.start
+            end = end_s if number == last else self._starts[number + 1]
+            cuts = [begin, end]
+            cuts += [t for t in (segment.start, segment.end) if begin < t < end]
+            cuts.sort()
+            pieces += [
+                Piece(a, b, segment.at(a), segment.at(b))
+                for a, b in pairwise(cuts)
+                if b > a
+            ]
+        return pieces
 
     def span(self, start_s: float, end_s: float) -> float:
         """Give the greatest minus the least value in an interval.
@@ -195,11 +237,9 @@ class History:
         """
         if self._at_rest(start_s):
             return 0.0
-        times = [start_s, *self.breakpoints(start_s, end_s), end_s]
-        values = [self.at(start_s)]
-        for first, last in pairwise(times):
-            values += [self.at(first), self._before(last)]
-        return max(values) - min(values)
+        pieces = self.pieces(start_s, end_s)
+        values = [value for piece in pieces for value in (piece.first, piece.last)]
+        return max(values) - min(values) if values else 0.0
 
     def integral(self, start_s: float, end_s: float) -> float:
         """Give the integral over an interval, in the quantity's unit times seconds.
@@ -209,34 +249,32 @@ class History:
         start_s, end_s
             The interval, in simulated seconds.
         """
-        times = [start_s, *self.breakpoints(start_s, end_s), end_s]
         return sum(
-            self.at((first + last) / 2) * (last - first)
-            for first, last in pairwise(times)
+            (piece.first + piece.last) / 2 * (piece.end_s - piece.start_s)
+            for piece in self.pieces(start_s, end_s)
         )
 
     def _at_rest(self, since_s: float) -> bool:
         """Tell whether nothing was asked or moved since a time: the common case."""
         return self._segments[-1].end < since_s
 
-    def _before(self, time_s: float) -> float:
-        index = bisect_left(self._segments, time_s, key=lambda segment: segment.start)
-        return self._segments[max(index - 1, 0)].at(time_s)
-
     def _index(self, time_s: float) -> int:
-        if time_s >= self._segments[-1].start:  # the common case
-            return len(self._segments) - 1
-        index = bisect_right(self._segments, time_s, key=lambda segment: segment.start)
-        return max(index - 1, 0)
+        if time_s >= self._starts[-1]:  # the common case
+            return len(self._starts) - 1
+        return max(bisect_right(self._starts, time_s) - 1, 0)
 
     def _append(self, segment: _Segment) -> None:
-        latest = self._segments[-1].start
+        latest = self._starts[-1]
         if segment.start < latest:
             msg = (
                 f"a command at {segment.start} s came after one at {latest} s: "
                 "give commands in the order of time"
             )
             raise ValueError(msg)
-        self._segments.append(segment)
-        if len(self._segments) > self._capacity:
+        if len(self._segments) >= self._capacity:
+            if self.before_forgetting is not None:
+                self.before_forgetting()
             del self._segments[: self._capacity // 2]
+            del self._starts[: self._capacity // 2]
+        self._segments.append(segment)
+        self._starts.append(segment.start)

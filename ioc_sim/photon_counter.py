@@ -1,6 +1,7 @@
 """The photon counter over the bench: rates, high voltage, and one slice of counting."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ from ioc_sim.history import History
 from ioc_sim.instrument_response import PS_PER_NS
 from ioc_sim.pmt import noise_rate, sensitivity
 from ioc_sim.random_streams import stream
+from ioc_sim.turns import Work, do_at_once
 from ioc_sim.world import World
 
 __all__ = ["GATE_S", "PhotonCounter", "Settings", "Slice"]
@@ -31,8 +33,12 @@ NEAR = 0.9
 """Share of the trip rate below which no noise of the light reaches it: its drift and
 jitter are a few per cent."""
 
+GATES_AT_ONCE = 5
+"""Gates that the protection looks at together, while something moves."""
+
 HZ_PER_MHZ = 1e6
 PS_PER_S = 1e12
+NS_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,28 +97,48 @@ class PhotonCounter:
         time_s
             Now, in simulated seconds.
         """
+        do_at_once(self.protect(time_s))
+
+    def protect(self, time_s: float) -> Work[None]:
+        """Let the protection look at all gates that have ended.
+
+        It stays right if it is left for a while and asked again meanwhile.
+
+        Parameters
+        ----------
+        time_s
+            Now, in simulated seconds.
+
+        Returns
+        -------
+        :
+            A work to do at once or in turns.
+        """
         gates = math.floor(time_s / GATE_S)
         first = self._checked_gates
         if gates <= first:
             return
-        self._checked_gates = gates
-        limit = self._tcspc.trip_rate * HZ_PER_MHZ
-        if self._world.at_rest(first * GATE_S, gates * GATE_S):
-            latest = self._mean_cathode_rate(gates - 1)
-            first = first if latest > NEAR * limit else gates
-        for start_s, end_s, light in self._cathode(first * GATE_S, gates * GATE_S):
-            if light.total > NEAR * limit and self._trip_within(start_s, end_s, limit):
-                return
+        risky = NEAR * self._tcspc.trip_rate * HZ_PER_MHZ
+        still = self._world.at_rest(first * GATE_S, gates * GATE_S)
+        if still and self._mean_cathode_rate(gates - 1) <= risky:
+            self._checked_gates = gates
+            return
+        while self._checked_gates < gates:
+            first = self._checked_gates
+            last = min(first - first % GATES_AT_ONCE + GATES_AT_ONCE, gates)
+            lights = self._cathode(first * GATE_S, last * GATE_S)
+            if any(light.total > risky for _, _, light in lights):
+                self._trip_within(range(first, last))
+            self._checked_gates = last
+            yield
 
-    def _trip_within(self, start_s: float, end_s: float, limit: float) -> bool:
+    def _trip_within(self, gates: range) -> None:
         """Look at each gate for itself; trip at the end of one that is over range."""
-        first = math.floor(start_s / GATE_S)
-        for gate in range(first, min(math.ceil(end_s / GATE_S), self._checked_gates)):
-            if self._mean_cathode_rate(gate) > limit:
+        for gate in gates:
+            if self._mean_cathode_rate(gate) > self._tcspc.trip_rate * HZ_PER_MHZ:
                 self.high_voltage.record((gate + 1) * GATE_S, 0.0)
                 self.tripped = True
-                return True
-        return False
+                return
 
     def _mean_cathode_rate(self, gate: int) -> float:
         start_s, end_s = gate * GATE_S, (gate + 1) * GATE_S
@@ -121,17 +147,16 @@ class PhotonCounter:
 
     def _cathode(
         self, start_s: float, end_s: float
-    ) -> list[tuple[float, float, Arrivals]]:
+    ) -> Iterator[tuple[float, float, Arrivals]]:
         """Give the photoelectrons of each part of a time, none while it is dark."""
         steps = {self.high_voltage: math.inf}
-        return [
-            (a, b, light if self.high_voltage.at((a + b) / 2) > 0 else Arrivals())
-            for a, b, light in self._world.arrivals(start_s, end_s, steps)
-        ]
+        for a, b, light in self._world.arrivals(start_s, end_s, steps):
+            lit = self.high_voltage.at((a + b) / 2) > 0
+            yield a, b, light if lit else Arrivals()
 
     def _inputs(
         self, start_s: float, end_s: float, settings: Settings
-    ) -> list[tuple[float, float, Arrivals]]:
+    ) -> Iterator[tuple[float, float, Arrivals]]:
         """Give the pulses behind the discriminator in each part of a time."""
         tcspc = self._tcspc
         noise = noise_rate(settings.input_level_mv, tcspc)
@@ -139,14 +164,12 @@ class PhotonCounter:
             self.high_voltage: tcspc.pmt_voltage / 100,
             self._world.faults.history("lost_sync"): 0.5,
         }
-        parts: list[tuple[float, float, Arrivals]] = []
         for a, b, light in self._world.arrivals(start_s, end_s, steps):
             volts = self.high_voltage.at((a + b) / 2)
             kept = sensitivity(settings.input_level_mv, volts, tcspc)
             steady = kept * tcspc.dark_rate
             steady += kept * tcspc.afterpulse_share * light.total
-            parts.append((a, b, light.scaled(kept, steady + noise)))
-        return parts
+            yield a, b, light.scaled(kept, steady + noise)
 
     def input_rate(self, gate: int, settings: Settings) -> float:
         """Read the rate meter of the input, in 1/s.
@@ -212,7 +235,7 @@ class PhotonCounter:
 
     def count(
         self, start_s: float, end_s: float, settings: Settings, key: int
-    ) -> Slice:
+    ) -> Work[Slice]:
         """Count for a short time.
 
         Parameters
@@ -223,8 +246,13 @@ class PhotonCounter:
             Settings of the electronics.
         key
             Number of the slice; the same number draws the same noise.
+
+        Returns
+        -------
+        :
+            A work to do at once or in turns.
         """
-        self.advance(end_s)
+        yield from self.protect(end_s)
         every = self.timed_every(settings)
         binning = Binning(
             bins=self._tcspc.bins,
@@ -234,25 +262,32 @@ class PhotonCounter:
         )
         walk = self._tcspc.walk * (settings.input_zero_mv - settings.sync_zero_mv)
         expected = np.zeros(0)
-        for duration_s, light in self._timed(start_s, end_s, settings):
+        timed = yield from self._timed(start_s, end_s, settings)
+        for duration_s, light in timed:
             rate = detected(light, self.period_ps, self._tcspc, walk_ps=walk)
             part = expected_counts(rate, self.period_ps, binning) * duration_s
             expected = expected + part if expected.size else part
+            yield
         timed_s = self._triggered_s(start_s, end_s, settings)
         noise = stream(self._world.seed, "tcspc", key)
         return Slice(noise.poisson(expected), timed_s * self._laser_rate / every)
 
     def _timed(
         self, start_s: float, end_s: float, settings: Settings
-    ) -> list[tuple[float, Arrivals]]:
+    ) -> Work[list[tuple[float, Arrivals]]]:
         """Give durations and mean pulses of the times with a trigger and like light."""
+        dead_s = self._tcspc.dead_time / NS_PER_S
         alike: list[list[tuple[float, Arrivals]]] = []
         for a, b, light in self._inputs(start_s, end_s, settings):
+            yield
             if not self._triggers((a + b) / 2, settings):
                 continue
-            if not alike or not light.resembles(alike[-1][0][1]):
-                alike.append([])
-            alike[-1].append((b - a, light))
+            for parts in alike:
+                if light.resembles(parts[0][1], dead_s):
+                    parts.append((b - a, light))
+                    break
+            else:
+                alike.append([(b - a, light)])
         return [
             (sum(duration_s for duration_s, _ in parts), mean_arrivals(parts))
             for parts in alike

@@ -8,12 +8,12 @@ import numpy as np
 from caproto import AlarmSeverity, AlarmStatus
 from caproto.server import pvproperty
 
-from ioc_sim.alarms import NO_ALARM
+from ioc_sim.alarms import NO_ALARM, Alarm
 from ioc_sim.base import TICK, Busy, Instrument, pass_time
 from ioc_sim.channels import (
-    IntegerSetPoint,
     NumberReadback,
     RefusedPutError,
+    WholeNumberSetPoint,
 )
 from ioc_sim.declare import (
     choice,
@@ -23,10 +23,12 @@ from ioc_sim.declare import (
     number_rbv,
     text_rbv,
     waveform_rbv,
+    whole_number,
 )
 from ioc_sim.high_voltage import HighVoltage
 from ioc_sim.histogramming import FULL_BIN, Histogramming, Plan
 from ioc_sim.photon_counter import GATE_S, PhotonCounter, Settings
+from ioc_sim.turns import do_in_turns
 from ioc_sim.vocabulary import COUNTER, NO_YES
 from ioc_sim.world import World
 
@@ -36,7 +38,8 @@ BINS = 65536
 """Bins of the histogram; PicoQuant PHLib, HISTCHAN."""
 
 TIME_MS = (1, 360_000_000)
-"""Range of the acquisition time, ms; PicoQuant PHLib, ACQTMIN and ACQTMAX."""
+"""Range of the acquisition time, ms; PicoQuant PHLib, ACQTMIN and ACQTMAX. KIT's record
+suggests 60000 as the greatest (HOPR) and takes more."""
 
 OFFSET_PS = (0, 1_000_000_000)
 """Range of the offset, ps; PicoQuant PHLib, OFFSETMIN and OFFSETMAX."""
@@ -101,8 +104,18 @@ OFFSET = Warn(0x0800, "the offset is not needed and may lose counts")
 
 def _setting(
     name: str, value: int, limits: tuple[int, int], units: str, doc: str
-) -> pvproperty[IntegerSetPoint, Any]:
-    return integer(name, value, limits, units, doc=doc, mirrors=KIT + name)
+) -> pvproperty[WholeNumberSetPoint, Any]:
+    """Declare a setting, which is an ao in KIT's support and an int in PHLib."""
+    return whole_number(name, value, limits, units, doc=doc, mirrors=KIT + name)
+
+
+def _counts(
+    name: str, most: float, units: str, doc: str
+) -> pvproperty[NumberReadback, Any]:
+    """Declare a count, which is an ai in KIT's support."""
+    return number_rbv(
+        name, 0, (0, most), units, precision=0, doc=doc, mirrors=KIT + name
+    )
 
 
 def _real(
@@ -181,33 +194,30 @@ class Tcspc(Instrument):
         "RESOLUTION", (0, 1000), "ps", "Width of a bin", KIT + "RESOLUTION"
     )
     sync_rate = _real(
-        "COUNT_RATE_0", RATE, "1/s", "Trigger rate, undivided", KIT + "COUNT_RATE_0"
+        "COUNT_RATE_0", RATE, "Hz", "Trigger rate, undivided", KIT + "COUNT_RATE_0"
     )
     input_rate = _real(
-        "COUNT_RATE_1", RATE, "1/s", "Count rate of the detector", KIT + "COUNT_RATE_1"
+        "COUNT_RATE_1", RATE, "Hz", "Count rate of the detector", KIT + "COUNT_RATE_1"
     )
     samples = waveform_rbv(
         "SAMPLES_FAST",
-        np.zeros(BINS, dtype=np.int32),
+        np.zeros(BINS),
         (0, FULL_BIN),
         "counts",
-        doc="Histogram of the start-stop times, one laser period long",
-        mirrors=KIT + "SAMPLES_FAST, which is divided by TURNS_FAST there",
+        precision=0,
+        doc="Histogram of the start-stop times, one laser period long: whole counts, "
+        "not counts per pulse",
+        mirrors=KIT + "SAMPLES_FAST, which there is divided by TURNS_FAST",
     )
-    total = integer_rbv(
-        "TOTAL_COUNT_FAST",
-        0,
-        COUNTER,
-        "counts",
-        doc="Counts of the whole histogram",
-        mirrors=KIT + "TOTAL_COUNT_FAST",
+    total = _counts(
+        "TOTAL_COUNT_FAST", COUNTER[1], "count", "Counts of the whole histogram"
     )
     turns = _real(
         "TURNS_FAST",
         SYNCS,
         "pulses",
         "Laser pulses of the acquisition whose trigger was seen",
-        KIT + "TURNS_FAST",
+        KIT + "TURNS_FAST, which there is TIME times a rate that is given",
     )
     flux = number_rbv(
         "FLUX_FAST",
@@ -216,16 +226,9 @@ class Tcspc(Instrument):
         "1/pulse",
         precision=6,
         doc="Counts per laser pulse",
-        mirrors=KIT + "FLUX_FAST",
+        mirrors=KIT + "FLUX_FAST, there per turn",
     )
-    max_bin = integer_rbv(
-        "MAX_BIN",
-        0,
-        (0, FULL_BIN),
-        "counts",
-        doc="Counts of the fullest bin",
-        mirrors=KIT + "MAX_BIN",
-    )
+    max_bin = _counts("MAX_BIN", FULL_BIN, "counts", "Counts of the fullest bin")
     error = text_rbv(
         "ERROR", "OK", doc="What is wrong, in words, or OK", mirrors=KIT + "ERROR"
     )
@@ -303,7 +306,7 @@ class Tcspc(Instrument):
         await self._acquisition.put(instance, value, self._acquire)
 
     @time.putter
-    async def _put_time(self, instance: Any, value: int) -> None:
+    async def _put_time(self, instance: Any, value: float) -> None:
         """Change the acquisition time."""
         self._refuse_while_busy(value)
 
@@ -324,45 +327,45 @@ class Tcspc(Instrument):
         self._refuse_while_busy(value)
 
     @offset.putter
-    async def _put_offset(self, instance: Any, value: int) -> int:
+    async def _put_offset(self, instance: Any, value: float) -> float:
         """Shift the histogram, by the nearest multiple of its narrowest bin."""
         self._refuse_while_busy(value)
         step = self.world.sample.tcspc.bin_width
-        return int(round(value / step) * step)
+        return round(value / step) * step
 
     @sync_zero.putter
-    async def _put_sync_zero(self, instance: Any, value: int) -> None:
+    async def _put_sync_zero(self, instance: Any, value: float) -> None:
         """Change a zero-cross level."""
         self._refuse_while_busy(value)
 
     @input_zero.putter
-    async def _put_input_zero(self, instance: Any, value: int) -> None:
+    async def _put_input_zero(self, instance: Any, value: float) -> None:
         """Change a zero-cross level."""
         self._refuse_while_busy(value)
 
     @sync_level.putter
-    async def _put_sync_level(self, instance: Any, value: int) -> None:
+    async def _put_sync_level(self, instance: Any, value: float) -> None:
         """Change a discriminator level."""
         self._refuse_while_busy(value)
 
     @input_level.putter
-    async def _put_input_level(self, instance: Any, value: int) -> None:
+    async def _put_input_level(self, instance: Any, value: float) -> None:
         """Change a discriminator level."""
         self._refuse_while_busy(value)
 
     @divider.putter
-    async def _put_divider(self, instance: Any, value: int) -> None:
+    async def _put_divider(self, instance: Any, value: float) -> None:
         """Change the divider of the trigger."""
         self._refuse_while_busy(value)
         if value not in DIVIDERS:
-            msg = f"got {value}, possible is {', '.join(map(str, DIVIDERS))}"
+            msg = f"got {value:g}, possible is {', '.join(map(str, DIVIDERS))}"
             raise RefusedPutError(msg)
 
     @binning.putter
-    async def _put_binning(self, instance: Any, value: int) -> None:
+    async def _put_binning(self, instance: Any, value: float) -> None:
         """Change the width of the bins."""
         self._refuse_while_busy(value)
-        await self._show_resolution(value)
+        await self._show_resolution(int(value))
 
     def _refuse_while_busy(self, value: Any) -> None:
         if self.acquire.value == "Acquire":
@@ -371,13 +374,13 @@ class Tcspc(Instrument):
 
     def _settings(self) -> Settings:
         return Settings(
-            binning=self.binning.value,
-            offset_ps=self.offset.value,
-            divider=self.divider.value,
-            sync_level_mv=self.sync_level.value,
-            input_level_mv=self.input_level.value,
-            sync_zero_mv=self.sync_zero.value,
-            input_zero_mv=self.input_zero.value,
+            binning=int(self.binning.value),
+            offset_ps=int(self.offset.value),
+            divider=int(self.divider.value),
+            sync_level_mv=int(self.sync_level.value),
+            input_level_mv=int(self.input_level.value),
+            sync_zero_mv=int(self.sync_zero.value),
+            input_zero_mv=int(self.input_zero.value),
         )
 
     def _plan(self) -> Plan:
@@ -396,9 +399,8 @@ class Tcspc(Instrument):
         while not counted.done:
             await pass_time(self.world, counted.next_s, self._acquisition.abort, TICK)
             now = self.world.now()
-            if self._acquisition.abort.is_set():
-                counted.stop(now)
-            counted.advance(now)
+            aborted = self._acquisition.abort.is_set()
+            await do_in_turns(counted.stop(now) if aborted else counted.count(now))
             await self.elapsed_rbv.post(self._elapsed(counted) * MS_PER_S)
             await self._show_now_and_then(counted)
             await asyncio.sleep(0)
@@ -422,7 +424,7 @@ class Tcspc(Instrument):
         self._shown_at = asyncio.get_running_loop().time()
         fullest, total = int(counted.counts.max()), counted.total
         turns = float(round(counted.syncs))
-        await self.samples.post(counted.counts.astype(np.int32))
+        await self.samples.post(counted.counts.astype(np.float64))
         await self.total.post(total)
         await self.turns.post(turns)
         await self.flux.post(total / turns if turns else 0.0)
@@ -479,10 +481,10 @@ class Tcspc(Instrument):
         return [warning for warning, holds in criteria.items() if holds]
 
 
-def _bin_alarm(counts: int) -> tuple[AlarmStatus, AlarmSeverity]:
+def _bin_alarm(counts: int) -> Alarm:
     """Give the alarm of the fullest bin, as KIT's record has it."""
     if counts >= FULL_BIN:
-        return AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM
+        return Alarm(AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM)
     if counts >= NEARLY_FULL:
-        return AlarmStatus.HIGH, AlarmSeverity.MINOR_ALARM
+        return Alarm(AlarmStatus.HIGH, AlarmSeverity.MINOR_ALARM)
     return NO_ALARM
