@@ -220,6 +220,7 @@ class Bench:
     async def run(self) -> None:
         """Do what goes on without a command, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.world.run())
             for group in self.groups:
                 tasks.create_task(group.run())
 
