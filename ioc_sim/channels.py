@@ -49,6 +49,7 @@ __all__ = [
     "SetPoint",
     "TextReadback",
     "TextSetPoint",
+    "WholeNumberSetPoint",
 ]
 
 SHORT_TEXT = 39
@@ -197,6 +198,13 @@ def _number(sent: Any) -> float:
     return value
 
 
+def _whole(value: float) -> float:
+    if not value.is_integer():
+        msg = f"got {value:g}, expected a whole number"
+        raise RefusedPutError(msg)
+    return value
+
+
 class _Limited(SetPoint):
     """A numeric set point; it has limits."""
 
@@ -238,6 +246,20 @@ class NumberSetPoint(_Limited, PvpropertyDouble[Any]):
         return self.within(_number(sent))
 
 
+class WholeNumberSetPoint(NumberSetPoint):
+    """A DOUBLE that clients may write, for what is counted: an ao of many drivers."""
+
+    def accept(self, sent: Any) -> float:
+        """Whole number within the limits.
+
+        Parameters
+        ----------
+        sent
+            A number or its text.
+        """
+        return _whole(super().accept(sent))
+
+
 class IntegerSetPoint(_Limited, PvpropertyInteger[Any]):
     """A LONG that clients may write."""
 
@@ -249,11 +271,7 @@ class IntegerSetPoint(_Limited, PvpropertyInteger[Any]):
         sent
             A number or its text.
         """
-        value = self.within(_number(sent))
-        if not value.is_integer():
-            msg = f"got {value:g}, expected a whole number"
-            raise RefusedPutError(msg)
-        return int(value)
+        return int(_whole(self.within(_number(sent))))
 
 
 class ChoiceSetPoint(SetPoint, PvpropertyEnum[Any]):

@@ -19,6 +19,7 @@ from ioc_sim.channels import (
     PathSetPoint,
     TextReadback,
     TextSetPoint,
+    WholeNumberSetPoint,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "text",
     "text_rbv",
     "waveform_rbv",
+    "whole_number",
 ]
 
 LONG_TEXT = 256
@@ -113,6 +115,9 @@ number = Numeric(NumberSetPoint)
 
 number_rbv = Numeric(NumberReadback)
 """Declare a floating-point value that only the instrument writes."""
+
+whole_number = Numeric(WholeNumberSetPoint)
+"""Declare a floating-point set point for whole numbers."""
 
 integer = Numeric(IntegerSetPoint)
 """Declare a whole-number set point."""

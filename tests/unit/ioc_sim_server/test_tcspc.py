@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from caproto import AlarmSeverity
+from caproto import AlarmSeverity, ChannelType
 
 from ioc_sim.channels import RefusedPutError
 
@@ -405,3 +405,27 @@ def test_a_fit_of_two_decays_recovers_the_papers_lifetimes(pvs, put, light, fit_
     assert fast == pytest.approx(49.0, abs=1.0)
     assert slow == pytest.approx(268.0, abs=6.0)
     assert 0.9 < chi2 < 1.3  # the response has noise of its own
+
+
+@pytest.mark.parametrize(
+    "name", ["TIME", "OFFSET", "CFDZEROX0", "CFDLEVEL1", "SYNCDIV", "RANGE"]
+)
+def test_settings_are_whole_numbers_in_a_double_as_in_kits_support(pvs, put, name):
+    channel = pvs[T + name]
+    before = channel.value
+
+    with pytest.raises(RefusedPutError, match="expected a whole number"):
+        asyncio.run(put(channel, 4.5))
+
+    assert (channel.data_type, channel.value) == (ChannelType.DOUBLE, before)
+
+
+def test_counts_are_whole_numbers_in_doubles_as_in_kits_support(pvs, put, light):
+    light()
+    asyncio.run(put(pvs[T + "Acquire"], "Acquire"))
+
+    for name in ("SAMPLES_FAST", "TOTAL_COUNT_FAST", "MAX_BIN"):
+        assert pvs[T + name].data_type == ChannelType.DOUBLE
+        assert np.all(np.mod(pvs[T + name].value, 1) == 0)
+    samples = pvs[T + "SAMPLES_FAST"].value
+    assert samples.sum() == pvs[T + "TOTAL_COUNT_FAST"].value > 0
