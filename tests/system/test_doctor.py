@@ -211,6 +211,7 @@ def test_an_ioc_that_takes_its_time_is_slow_and_not_lost(
 def test_a_refused_put_shows_as_an_alarm_with_its_reason(ioc, doctor, bench):
     laser = bench().laser
     laser.wait_for_connection(timeout=10)
+    laser.level.set(0.0).wait(10)
     laser.level.setpoint.put(900.0, wait=True)
     try:
         done = doctor("--prefix", ioc.prefix, "--json", env=os.environ)
