@@ -21,6 +21,7 @@ triplet_bluesky: the bench is connected.
   RE(switch_on(4.0))                                    laser on, sample to 4 K
   RE(ple(start=508, stop=532, step=1, analyser="out"))  an excitation scan
   analysis.result                                       what its live fit says
+  RE(count_light([ccd, power_control]))                 a spectrum and its dose
   read_run(cat[-1])                                     the stored run, as xarray
   RE(bps.mv(tunable_filter.wavelength, 526))            move by hand
   %wa                                                   where everything is
@@ -160,10 +161,14 @@ def start_shell(settings: Settings) -> None:
         from bluesky.utils import FailedStatus  # noqa: PLC0415
 
         from triplet_bluesky import plans  # noqa: PLC0415
+        from triplet_bluesky.devices.operation import (  # noqa: PLC0415
+            CONNECTION_ERRORS,
+        )
 
         devices = ", ".join(device.name for device in names["bench"].devices())
         banner = BANNER.format(devices=devices, plans=", ".join(plans.__all__))
         ipython = InteractiveShellEmbed(banner1=banner, user_ns=names, enable_tip=False)
         ipython.register_magics(BlueskyMagics)
-        ipython.set_custom_exc((BenchError, FailedStatus), _say_briefly)
+        briefly = (BenchError, FailedStatus, *CONNECTION_ERRORS)
+        ipython.set_custom_exc(briefly, _say_briefly)
         ipython()

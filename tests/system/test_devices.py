@@ -1,5 +1,6 @@
 """The devices on a served bench, over Channel Access."""
 
+import epics
 import numpy as np
 import pytest
 from bluesky import RunEngine
@@ -7,7 +8,7 @@ from bluesky import plan_stubs as bps
 from bluesky.utils import FailedStatus
 
 from triplet_bluesky.devices import Bench
-from triplet_bluesky.errors import ConnectError, MoveError
+from triplet_bluesky.errors import AcquireError, ConnectError, MoveError
 from triplet_bluesky.plans import switch_on
 
 pytestmark = pytest.mark.ioc
@@ -157,6 +158,19 @@ def test_each_trigger_gives_as_many_new_frames_as_asked_for(bench):
     assert bench.ccd.counts.get().shape == (3, 1024)
     assert int(bench.ccd.image.unique_id.get()) == first + 3
     assert np.ptp([frame.mean() for frame in bench.ccd.counts.get()]) < 1.0
+
+
+def test_an_array_that_is_not_of_the_new_frame_is_an_error(bench, ioc):
+    stale = epics.PV(f"{ioc.prefix}SIM:Fault:StalePv")
+    assert stale.wait_for_connection(5)
+    bench.ccd.cam.acquire_time.set(0.05).wait(5)
+    assert stale.put("CCD:image1:ArrayData", wait=True, timeout=5)
+
+    with pytest.raises(AcquireError, match=r"image1:ArrayData was last written .* old"):
+        bench.ccd.trigger().wait(20)
+
+    assert stale.put("", wait=True, timeout=5)
+    bench.ccd.trigger().wait(20)
 
 
 def test_light_reaches_the_camera_only_through_the_open_shutter(bench):

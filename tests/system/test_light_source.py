@@ -36,8 +36,8 @@ def fault(ioc):
         signals[name].put(value, wait=True)
 
     yield switch
-    for signal in signals.values():
-        signal.put(0, wait=True)
+    for name, signal in signals.items():
+        signal.put("" if name == "NanReading" else 0, wait=True)
         signal.destroy()
 
 
@@ -200,11 +200,30 @@ def test_a_shutter_that_sticks_is_an_error_with_what_the_switch_says(
         shutter.set(state).wait(DEADLINE)
 
 
+NO_LIGHT = (
+    r"asked for 10 uW, but there is no light .*POWER:Meter:Power_RBV reads \S+ uW, "
+    r"written \d+\.\d s ago; .* the filter's shutter open"
+)
+
+
 def test_a_closed_shutter_of_the_filter_leaves_no_light_to_regulate(bench):
     bench.tunable_filter.shutter.set("Closed").wait(DEADLINE)
 
-    with pytest.raises(MoveError, match=r"no light .* the filter's shutter open"):
+    with pytest.raises(MoveError, match=NO_LIGHT):
         bench.power_control.power.set(10.0).wait(DEADLINE)
 
     bench.tunable_filter.shutter.set("Open").wait(DEADLINE)
     bench.power_control.power.set(10.0).wait(DEADLINE)
+
+
+def test_a_meter_that_reads_no_number_is_named_with_what_was_asked(bench, fault):
+    fault("NanReading", "POWER:Meter:Power_RBV")
+
+    with pytest.raises(AcquireError, match=r"asked for 10 uW .*Power_RBV reads nan"):
+        bench.power_control.power.set(10.0).wait(DEADLINE)
+
+
+def test_the_wanted_dose_is_a_plain_number(bench):
+    bench.power_control.photons.set(1e5).wait(DEADLINE)
+
+    assert type(bench.power_control.wanted.get()) is float

@@ -82,7 +82,7 @@ def fault(ioc):
         def switch(name, value):
             pv = epics.PV(f"{ioc.prefix}SIM:Fault:{name}")
             assert pv.wait_for_connection(TIMEOUT)
-            stack.callback(pv.put, 0.0, wait=True, timeout=TIMEOUT)
+            stack.callback(pv.put, type(value)(), wait=True, timeout=TIMEOUT)
             assert pv.put(value, wait=True, timeout=TIMEOUT)
 
         yield switch
@@ -241,3 +241,11 @@ def test_a_value_it_cannot_have_is_refused(tcspc):
         tcspc.acquisition_time.set(0)
     with pytest.raises(MoveError, match=r"asked for 3.*possible is 1, 2, 4, 8"):
         tcspc.divider.set(3).wait(TIMEOUT)
+
+
+def test_a_histogram_of_an_earlier_acquisition_is_an_error(tcspc, fault):
+    tcspc.trigger().wait(TIMEOUT)
+    fault("StalePv", "TCSPC:SAMPLES_FAST")
+
+    with pytest.raises(AcquireError, match=r"SAMPLES_FAST holds .*TOTAL_COUNT_FAST is"):
+        tcspc.trigger().wait(TIMEOUT)

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from typing import Any, cast
 
 import numpy as np
@@ -96,8 +97,8 @@ class PowerMeter(Device):
             full_uw, (_, highest_uw) = float(self.range.position), self.range.limits
             if ranging is None or full_uw >= highest_uw:
                 msg = (
-                    f"{label(self)}: over range at {full_uw:g} uW; attenuate more or "
-                    "set a higher range"
+                    f"{label(self)}: {self.overrange.pvname} says over range at "
+                    f"{full_uw:g} uW; attenuate more or set a higher range"
                 )
                 raise AcquireError(msg)
             self.range.go(min(2 * full_uw, highest_uw), ranging)
@@ -105,7 +106,9 @@ class PowerMeter(Device):
         power_uw = float(read_fresh(self.power))
         sigma_uw = float(read_fresh(self.power_sigma))
         if not (math.isfinite(power_uw) and math.isfinite(sigma_uw)):
-            msg = f"{label(self)}: the meter reads {power_uw} +- {sigma_uw} uW"
+            msg = (
+                f"{label(self)}: {self.power.pvname} reads {power_uw} +- {sigma_uw} uW"
+            )
             raise AcquireError(msg)
         return power_uw, sigma_uw
 
@@ -116,7 +119,11 @@ class PowerMeter(Device):
             put_and_complete(self.measure, 1, timeout)
             new = int(read_fresh(self.counter)) != before
         if not new:
-            msg = f"{label(self)}: the meter took no new reading; the old one is void"
+            msg = (
+                f"{label(self)}: {self.counter.pvname} is still {before} after "
+                f"{self.measure.setpoint_pvname} completed; the meter took no new "
+                "reading, and the old one is void"
+            )
             raise AcquireError(msg)
 
 
@@ -361,7 +368,7 @@ class PowerControl(Device):
         """
         self._follow_pump(halt)
         scale = self.per_microwatt(view)
-        wanted_uw = value / scale
+        wanted_uw = float(value / scale)
         asked = f"{label(view)}: asked for {value:.4g} {view.egu}"
         at = f"at {self.meter.wavelength.position:.2f} nm"
         ceiling_uw, why = self.ceiling()
@@ -381,11 +388,18 @@ class PowerControl(Device):
         try:
             achieved = regulator.reach(wanted_uw, float(self.attenuator.position))
         except NoLightError as error:
+            meter = self.meter.power
+            reading_uw = float(read_fresh(meter))
+            age_s = time.time() - meter.timestamp
             msg = (
-                f"{label(self)}: no light on the pick-off meter; is the laser's "
+                f"{asked}, but there is no light on the pick-off meter: {meter.pvname} "
+                f"reads {reading_uw:.3g} uW, written {age_s:.1f} s ago; is the laser's "
                 "emission on, its level above zero, the filter's shutter open?"
             )
             raise MoveError(msg) from error
+        except AcquireError as error:
+            msg = f"{asked} {at}, but the dose cannot be measured: {error}"
+            raise AcquireError(msg) from error
         except OutOfReachError as error:
             end = "most" if error.most else "least"
             state = "open" if error.most else "closed"

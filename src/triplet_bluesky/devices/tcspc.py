@@ -280,8 +280,8 @@ class TCSPC(Device):
             await_completion(self.acquire, done, 1, longest)
         except MoveError as error:
             msg = (
-                f"{label(self)}: no histogram from an acquisition of {asked_ms:g} ms; "
-                f"the IOC says {read_fresh(self.error)}"
+                f"{label(self)}: no histogram from an acquisition of {asked_ms:g} ms "
+                f"({error}); the IOC says {read_fresh(self.error)}"
             )
             raise AcquireError(msg) from error
         self._check_number(number)
@@ -338,10 +338,11 @@ class TCSPC(Device):
 
     def _check_end(self, asked_ms: float, elapsed_ms: float) -> None:
         """Refuse a histogram that is clipped, or was cut short by somebody."""
-        overflow = int(read_fresh(self.status_flags)) & FLAG_OVERFLOW
+        fullest = int(read_fresh(self.max_bin))
+        flags = int(read_fresh(self.status_flags))
+        overflow = bool(flags & FLAG_OVERFLOW) or fullest >= FULL_BIN
         stops = self.stop_overflow.position == "Yes"
         if overflow and not stops:
-            fullest = int(read_fresh(self.max_bin))
             msg = (
                 f"{label(self)}: a bin is full at {fullest} counts after "
                 f"{elapsed_ms:g} ms of {asked_ms:g} ms; count for a shorter time, or "
@@ -359,9 +360,18 @@ class TCSPC(Device):
 
     def _record(self, elapsed_ms: float) -> None:
         stamp = time.time()
-        counts = np.asarray(read_fresh(self.samples), dtype=np.int32)
+        counts = self._whole_counts()
         syncs = float(read_fresh(self.turns))
         total = int(counts.sum())
+        counted = int(read_fresh(self.total_count))
+        if total != counted:
+            age_s = stamp - self.samples.timestamp
+            msg = (
+                f"{label(self)}: {self.samples.pvname} holds {total} counts, "
+                f"{self.total_count.pvname} is {counted}; the histogram is not that of "
+                f"this acquisition, it was last written {age_s:.1f} s ago"
+            )
+            raise AcquireError(msg)
         self.counts.put(counts, timestamp=stamp)
         self.total.put(total, timestamp=stamp)
         self.peak.put(int(counts.max()), timestamp=stamp)
@@ -370,3 +380,14 @@ class TCSPC(Device):
         self.elapsed.put(elapsed_ms, timestamp=stamp)
         self.flags.put(int(read_fresh(self.status_flags)), timestamp=stamp)
         self.pile_up.put(total / syncs if syncs else math.nan, timestamp=stamp)
+
+    def _whole_counts(self) -> np.ndarray:
+        """Read the histogram, which is of whole counts and not of counts per pulse."""
+        samples = np.asarray(read_fresh(self.samples), dtype=np.float64)
+        if not np.array_equal(samples, np.rint(samples)):
+            msg = (
+                f"{label(self)}: {self.samples.pvname} holds other than whole counts; "
+                "does the IOC divide them by the laser's pulses?"
+            )
+            raise AcquireError(msg)
+        return samples.astype(np.int32)
