@@ -22,8 +22,10 @@ from bluesky.utils import FailedStatus, RunEngineInterrupted
 
 from triplet_bluesky.devices import Bench, CCDImages, FramesFolder
 from triplet_bluesky.errors import AcquireError, StorageError
+from triplet_bluesky.plans import count_light, switch_on
 from triplet_bluesky.services import down, status, tiled_service, up
 from triplet_bluesky.session import what_was_said
+from triplet_bluesky.startup import bound
 from triplet_bluesky.storage.client import broker
 from triplet_bluesky.storage.key import read_key
 from triplet_bluesky.storage.reading import documents, read_run
@@ -446,6 +448,7 @@ def test_how_to_prints_what_it_says(RE, bench, store):
     text = HOW_TO.read_text(encoding="utf-8")
     names = {"RE": RE, "bps": bps, "bp": bp, "cat": store, "read_run": read_run}
     names |= {device.name: device for device in bench.devices()}
+    names |= {plan.__name__: bound(plan, bench) for plan in (count_light, switch_on)}
     printed = io.StringIO()
 
     with contextlib.redirect_stdout(printed):
@@ -455,3 +458,4 @@ def test_how_to_prints_what_it_says(RE, bench, store):
 
     said = "".join(block for kind, block in FENCED.findall(text) if kind == "text")
     assert printed.getvalue() == said
+    assert names["first"].max() > 3000, "the image is dark"
