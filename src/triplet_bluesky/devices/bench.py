@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
+from epics.ca import ChannelAccessException
 from ophyd import Device
 
 from triplet_bluesky.devices.analyser import Analyser
@@ -70,7 +71,24 @@ class Bench:
         -------
         :
             The bench, not yet connected.
+
+        Raises
+        ------
+        ConnectError
+            If Channel Access itself fails.
         """
+        try:
+            return cls._of(prefix, frames)
+        except ChannelAccessException as error:
+            message = (
+                f"Channel Access failed while the PVs of {prefix} were asked for "
+                f"({error}); begin again, in a new process if it stays so"
+            )
+            raise ConnectError(message) from error
+
+    @classmethod
+    def _of(cls, prefix: str, frames: FramesFolder | None) -> "Bench":
+        """Make the devices."""
         return cls(
             laser=Laser(f"{prefix}LASER:", name="laser"),
             tunable_filter=TunableFilter(f"{prefix}FILTER:", name="tunable_filter"),

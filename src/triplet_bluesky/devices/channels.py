@@ -23,12 +23,19 @@ __all__ = ["ChannelPV", "announce_again", "mend_control_layer", "release"]
 REST_S = 1.0
 """Longest wait for ophyd's threads to leave the PVs that are given up, in seconds."""
 
+FORMS = ("time", "ctrl")
+"""The reads that ophyd makes of each PV first."""
+
 GIVEN_UP = (RuntimeError, ChannelAccessException, ChannelAccessGetFailure)
 """What a read of a PV ends with when it is given up meanwhile."""
 
 
 class ChannelPV(PyepicsShimPV):
     """A PV that knows its type from the start, and can be given up at any time.
+
+    What ophyd reads of each PV first is asked for as soon as the PV is connected, and
+    not one after the other: the answers are there when ophyd's few threads come for
+    them.
 
     Parameters
     ----------
@@ -42,13 +49,12 @@ class ChannelPV(PyepicsShimPV):
         # pyepics sets the type here and when the channel connects; if that happens
         # between its two steps here, it overwrites the right type with "unknown"
         if ca.isConnected(self.chid):
-            self.ftype = ca.promote_type(
-                self.chid, use_ctrl=self.form == "ctrl", use_time=self.form == "time"
-            )
-            self._args["type"] = epics.dbr.Name(self.ftype).lower()
+            self.ftype = self._type(self.form)
+            known: Any = self._args
+            known["type"] = str(epics.dbr.Name(self.ftype)).lower()
 
     def get_all_metadata_callback(self, callback: Any, *, timeout: float) -> None:
-        """Read units, limits and time in one of ophyd's threads, then call back.
+        """Ask for units, limits and time; one of ophyd's threads then calls back.
 
         Parameters
         ----------
@@ -57,20 +63,65 @@ class ChannelPV(PyepicsShimPV):
         timeout
             Longest time for each of the reads, in seconds.
         """
-
-        def read(pvname: str) -> None:
-            if self.given_up:
-                return
-            try:
-                metadata = self.get_all_metadata_blocking(timeout=timeout)
-            except GIVEN_UP:
-                if self.given_up:
-                    return
+        try:
+            for form in FORMS:
+                kind = self._type(form)
+                ca.get_with_metadata(self.chid, ftype=kind, count=1, wait=False)
+        except GIVEN_UP:
+            if not self.given_up:
                 raise
-            callback(pvname, metadata)
+            return
+        super().get_all_metadata_callback(callback, timeout=timeout)
 
-        dispatcher: Any = get_cl().get_dispatcher()
-        dispatcher.schedule_utility_task(read, pvname=self.pvname)
+    def get_all_metadata_blocking(self, timeout: float) -> Any:
+        """Read units, limits and time.
+
+        Parameters
+        ----------
+        timeout
+            Longest time for each of the reads, in seconds.
+
+        Returns
+        -------
+        :
+            All that is known of the PV but its value; nothing if it was given up.
+
+        Raises
+        ------
+        TimeoutError
+            If there is no answer in time.
+        """
+        known: Any = self._args
+        try:
+            for form in FORMS:
+                known.update(self._answer(self._type(form), timeout))
+            self.force_read_access_rights()
+        except GIVEN_UP:
+            if not self.given_up:
+                raise
+        return {key: value for key, value in known.items() if key != "value"}
+
+    def _answer(self, kind: int, timeout: float) -> dict[str, Any]:
+        """Give the answer to what was asked, or ask now."""
+        entry = ca.get_cache(self.pvname)
+        if self.given_up or entry is None:
+            return {}
+        (asked,) = entry.get_results[kind]
+        if asked is None or isinstance(asked, Exception):
+            ca.get_with_metadata(self.chid, ftype=kind, count=1, wait=False)
+        answer = ca.get_complete_with_metadata(
+            self.chid, ftype=kind, count=1, timeout=timeout
+        )
+        if answer is None and not self.given_up:
+            message = f"{self.pvname} has not answered within {timeout:g} s"
+            raise TimeoutError(message)
+        return {key: one for key, one in (answer or {}).items() if key != "value"}
+
+    def _type(self, form: str) -> int:
+        """Give the type of a read: ``"time"`` for the time, ``"ctrl"`` for limits."""
+        return ca.promote_type(
+            self.chid, use_ctrl=form == "ctrl", use_time=form == "time"
+        )
 
 
 def mend_control_layer() -> None:
@@ -109,7 +160,7 @@ def release(devices: Iterable[Device]) -> None:
     every = list(devices)
     ours = Counter(pv for device in every for pv in map(_Same, _pvs(device)))
     for same, count in ours.items():
-        if same.pv._reference_count == count:
+        if same.pv._reference_count == count:  # noqa: SLF001 - no public name
             same.pv.given_up = True
     at_rest = threading.Event()
     dispatcher: Any = get_cl().get_dispatcher()
@@ -144,7 +195,7 @@ def _pvs(device: Device) -> Iterable[Any]:
 def _release_pvs(*pvs: Any) -> None:
     """Do as ophyd does, but close no channel that somebody else still uses."""
     for pv in pvs:
-        if pv._reference_count == 1 and pv.chid is not None:
+        if pv._reference_count == 1 and pv.chid is not None:  # noqa: SLF001 - no public name
             pv.given_up = True
             _leave_if_used(pv)
         release_pvs(pv)
@@ -174,5 +225,5 @@ def _leave_if_used(pv: Any) -> None:
         for one in entry.access_event_callback
         if getattr(one, "__self__", None) is not pv
     ]
-    pv._clear_auto_monitor_subscription()
+    pv._clear_auto_monitor_subscription()  # noqa: SLF001 - no public name
     pv.chid = None

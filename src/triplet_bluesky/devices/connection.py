@@ -10,6 +10,7 @@ from typing import Any
 from ophyd import Device, EpicsSignal, get_cl
 from ophyd.signal import EpicsSignalBase
 
+from triplet_bluesky.devices.channels import announce_again
 from triplet_bluesky.devices.operation import CONNECTION_ERRORS
 from triplet_bluesky.devices.settable import Axis, Choice
 
@@ -33,6 +34,9 @@ READERS = 64
 
 READ_S = 2.0
 """Longest time for a first read before it is tried again, in seconds."""
+
+STILL_S = 1.0
+"""Seconds without a further PV after which those that need not be served are not."""
 
 PVS_NAMED = 8
 """PVs of an instrument that a message names before it only counts."""
@@ -207,14 +211,23 @@ def instrument_name(prefix: str) -> str:
 
 
 def _wait(signals: list[EpicsSignalBase], timeout: float) -> None:
-    """Wait until all signals are connected, or the time is up."""
+    """Wait until all signals are connected, or the time is up.
+
+    Optional PVs count as not served when no further one of them has come for a while.
+    """
     start = time.monotonic()
     pause = threading.Event()
     readers = FirstReads(start + timeout)
-    waiting = signals
-    while waiting := [signal for signal in waiting if not signal.connected]:
+    left_out, changed = 0, 0.0
+    while True:
         passed = time.monotonic() - start
+        waiting = [signal for signal in signals if not signal.connected]
+        absent = sum(map(_unserved, signals))
+        if absent != left_out:
+            left_out, changed = absent, passed
         if passed >= timeout:
+            return
+        if not waiting and (not absent or passed - changed >= STILL_S):
             return
         if passed >= PATIENCE_S:
             readers.take(waiting)
@@ -267,6 +280,7 @@ class FirstReads:
             try:
                 signal.wait_for_connection(timeout=min(left, READ_S))
             except CONNECTION_ERRORS:
+                announce_again(_pv(signal))
                 self._in_hand.discard(signal)
 
 
@@ -283,8 +297,7 @@ def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
     for signal in signals:
         name, pv = signal.pvname, _pv(signal)
         if not pv.connected:
-            optional = getattr(signal, "optional", False)
-            (unserved if optional else missing)[name] = None
+            (unserved if _unserved(signal) else missing)[name] = None
             continue
         served = _served_type(pv)
         expected = expected_types(type(signal.parent), text=signal.as_string)
@@ -304,6 +317,11 @@ def _examine(prefix: str, signals: list[EpicsSignalBase]) -> Connection:
         read_only=tuple(read_only),
         wrong_type=tuple(wrong_type),
     )
+
+
+def _unserved(signal: EpicsSignalBase) -> bool:
+    """Tell whether a PV is not there and need not be."""
+    return bool(getattr(signal, "optional", False)) and not _pv(signal).connected
 
 
 def _pv(signal: EpicsSignalBase) -> Any:

@@ -19,7 +19,15 @@ class FakeSignal:
     def __init__(self, *, fails=0, served=True):
         self.fails = fails
         self.reads = 0
-        self.pv = SimpleNamespace(connected=served)
+        self.announced = []
+        self.pv = SimpleNamespace(
+            pvname=self.pvname,
+            connected=served,
+            read_access=True,
+            write_access=False,
+            connection_callbacks=[lambda **said: self.announced.append(said["conn"])],
+            access_callbacks=[lambda *rights, **_: self.announced.append(rights)],
+        )
         self.cl = SimpleNamespace(get_pv=lambda _: self.pv)
         self.answered = threading.Event()
 
@@ -50,6 +58,14 @@ def test_what_does_not_answer_is_read_again(readers):
 
     assert signal.answered.is_set()
     assert signal.reads == 3
+
+
+def test_what_does_not_answer_is_told_again_that_it_is_connected(readers):
+    signal = FakeSignal(fails=1)
+
+    look_until_answered(readers, signal)
+
+    assert signal.announced == [True, (True, False)]
 
 
 def test_what_is_served_later_is_read_when_it_is(readers):
