@@ -28,6 +28,10 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 
+FAR = 8.0
+"""Distance from the centre of a line in sigmas from which on there is none of it: a
+share of 1e-15."""
+
 PIXELS = 1024
 """Columns of the camera; typical."""
 
@@ -241,7 +245,19 @@ def line_spectrum(edges_nm: FloatArray, line: Line, spread_nm: float) -> FloatAr
     """
     spread_mev = spread_nm * line.energy_mev**2 / HC_MEV_NM
     sigma = math.hypot(line.fwhm_mev, spread_mev) / FWHM_PER_SIGMA
-    return -np.diff(ndtr((HC_MEV_NM / edges_nm - line.energy_mev) / sigma))
+    far = FAR * sigma
+    first, last = np.searchsorted(
+        edges_nm,
+        (
+            HC_MEV_NM / (line.energy_mev + far),
+            HC_MEV_NM / max(line.energy_mev - far, far),
+        ),
+    )
+    near = slice(max(first - 1, 0), last + 1)
+    below = ndtr((HC_MEV_NM / edges_nm[near] - line.energy_mev) / sigma)
+    shares = np.zeros(edges_nm.size - 1)
+    shares[near.start : near.start + below.size - 1] = below[:-1] - below[1:]
+    return shares
 
 
 def scatter_spectrum(

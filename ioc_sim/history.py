@@ -1,5 +1,6 @@
 """What one axis did: a piecewise linear function of simulated time."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from itertools import pairwise
@@ -72,6 +73,17 @@ class History:
             The new value.
         """
         self._append(_Segment(time_s, time_s, float(value), float(value)))
+
+    def hold(self, value: float) -> None:
+        """Forget all commands: it has been at a value for ever.
+
+        Parameters
+        ----------
+        value
+            The value.
+        """
+        self.forget_after(-math.inf)
+        self.record(-math.inf, value)
 
     def ramp(self, start_s: float, end_s: float, target: float) -> None:
         """Move linearly from where it is to a target.
@@ -163,6 +175,9 @@ class History:
         time_s
             Simulated seconds.
         """
+        latest = self._segments[-1]
+        if time_s >= latest.end:  # the common case
+            return latest.last
         return self._segments[self._index(time_s)].at(time_s)
 
     def moving(self, time_s: float) -> bool:
@@ -175,6 +190,16 @@ class History:
         """
         segment = self._segments[self._index(time_s)]
         return segment.start <= time_s < segment.end
+
+    def rests(self, since_s: float) -> bool:
+        """Tell whether nothing was asked or moved since a time.
+
+        Parameters
+        ----------
+        since_s
+            Simulated seconds.
+        """
+        return self._segments[-1].end < since_s
 
     def breakpoints(self, start_s: float, end_s: float) -> list[float]:
         """Give the times inside an interval where the value steps or bends.
@@ -206,7 +231,7 @@ class History:
         """
         if end_s <= start_s:
             return []
-        if self._at_rest(start_s):
+        if self.rests(start_s):
             value = self._segments[-1].last
             return [Piece(start_s, end_s, value, value)]
         first, last = self._index(start_s), self._index(end_s)
@@ -235,7 +260,7 @@ class History:
         start_s, end_s
             The interval, in simulated seconds.
         """
-        if self._at_rest(start_s):
+        if self.rests(start_s):
             return 0.0
         pieces = self.pieces(start_s, end_s)
         values = [value for piece in pieces for value in (piece.first, piece.last)]
@@ -253,10 +278,6 @@ class History:
             (piece.first + piece.last) / 2 * (piece.end_s - piece.start_s)
             for piece in self.pieces(start_s, end_s)
         )
-
-    def _at_rest(self, since_s: float) -> bool:
-        """Tell whether nothing was asked or moved since a time: the common case."""
-        return self._segments[-1].end < since_s
 
     def _index(self, time_s: float) -> int:
         if time_s >= self._starts[-1]:  # the common case

@@ -164,7 +164,7 @@ class LightPath:
             edges_nm, state.pump_nm, state.bandwidth_nm, self._spread(state)
         )
         laser = self._sample.source
-        pump = float(source.continuum_shape(state.pump_nm, laser))
+        pump = source.pump_shape(state.pump_nm, laser)
         leak = laser.leak / (pump * state.bandwidth_nm)
         leaked = leak * self._continuum(edges_nm.tobytes())
         passed = detection.unpolarized_transmission(

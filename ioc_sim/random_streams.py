@@ -6,9 +6,12 @@ Counts come from a generator keyed by (seed, device, frame); drifts are function
 
 import hashlib
 import math
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 from scipy.special import ndtri
 
 __all__ = ["RedNoise", "WhiteNoise", "hash_noise", "hash_normal", "stream"]
@@ -22,6 +25,24 @@ _RED_STEPS = 64
 """Grid points of the red noise per correlation time."""
 
 
+class _Words(ISeedSequence):
+    """The key of a generator itself: ten times as fast as numpy's own way to it."""
+
+    def __init__(self, *words: int) -> None:
+        self._words = np.array(words, dtype=np.uint64)
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> Any:
+        """Give the words, whatever is asked for.
+
+        Parameters
+        ----------
+        n_words, dtype
+            Number and type of the words; a Philox generator asks for these.
+        """
+        return self._words
+
+
+@lru_cache(256)
 def _key(seed: int, name: str) -> int:
     digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest)
@@ -45,8 +66,8 @@ def stream(seed: int, device: str, counter: int) -> np.random.Generator:
     >>> a == b
     True
     """
-    key = (_key(seed, device) << 64) | (counter & 0xFFFF_FFFF_FFFF_FFFF)
-    return np.random.Generator(np.random.Philox(key=key))
+    words = _Words(counter & 0xFFFF_FFFF_FFFF_FFFF, _key(seed, device))
+    return np.random.Generator(np.random.Philox(words))
 
 
 def hash_normal(key: int, index: npt.ArrayLike) -> FloatArray:
@@ -111,6 +132,7 @@ class WhiteNoise:
         keys = [_key(seed, f"{name}:{level}") for level in levels]
         self._keys = np.array(keys, dtype=np.uint64)
         self._widths = 2.0**levels
+        self._heights = np.sqrt(self._widths) / 2
         self._rms = rms
         self._cell_s = cell_s
 
@@ -136,7 +158,7 @@ class WhiteNoise:
         with np.errstate(over="ignore"):
             mixed = index.astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + self._keys
         normal = hash_normal(0, mixed)
-        return (normal * tent * np.sqrt(self._widths) / 2).sum(axis=1)
+        return (normal * tent * self._heights).sum(axis=1)
 
 
 class RedNoise:

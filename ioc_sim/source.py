@@ -1,6 +1,7 @@
 """The pump light: what laser and tunable filter give, and how it fluctuates."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ __all__ = [
     "maximum_power",
     "photon_energy_mev",
     "photons_per_pulse",
+    "pump_shape",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -141,9 +143,22 @@ def maximum_power(wavelength_nm: float, bandwidth_nm: float, source: Source) -> 
     >>> maximum_power(526.0, 1.8, load_sample().source)
     80.0
     """
-    shape = continuum_shape([wavelength_nm, REFERENCE_NM], source)
-    ratio = float(shape[0] / shape[1])
+    ratio = pump_shape(wavelength_nm, source) / pump_shape(REFERENCE_NM, source)
     return source.power_526 * ratio * bandwidth_nm / source.bandwidth
+
+
+@lru_cache(16)
+def pump_shape(wavelength_nm: float, source: Source) -> float:
+    """Give `continuum_shape` at one wavelength; the latest ones are remembered.
+
+    Parameters
+    ----------
+    wavelength_nm
+        Wavelength, in nm.
+    source
+        Parameters of the laser and filter.
+    """
+    return float(continuum_shape(wavelength_nm, source))
 
 
 def photons_per_pulse(power_uw: float, wavelength_nm: float, rate_mhz: float) -> float:

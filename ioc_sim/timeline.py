@@ -57,6 +57,8 @@ def cut(
         return []
     moving = _moving(start_s, end_s, steps)
     drifting = _moving(start_s, end_s, drifts or {})
+    if not (moving or drifting or end_s - start_s > LONGEST_PART):
+        return [(start_s, end_s)]
     bends = {piece.start_s for pieces, _ in moving for piece in pieces}
     cuts = np.array(sorted({start_s, *bends, end_s}))
     long = np.diff(cuts) / LONGEST_PART
@@ -76,7 +78,11 @@ def _moving(
     start_s: float, end_s: float, steps: Mapping[History, float]
 ) -> list[tuple[list[Piece], float]]:
     """Give the pieces and the step of each axis that is not at rest all the time."""
-    every = [(axis.pieces(start_s, end_s), step) for axis, step in steps.items()]
+    every = [
+        (axis.pieces(start_s, end_s), step)
+        for axis, step in steps.items()
+        if not axis.rests(start_s)
+    ]
     return [
         (pieces, step)
         for pieces, step in every
