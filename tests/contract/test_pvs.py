@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -24,6 +25,7 @@ from ioc_sim.server import GROUPS, Bench
 from ioc_sim.world import World
 from triplet_bluesky import devices
 from triplet_bluesky.devices.connection import expected_types
+from triplet_bluesky.devices.optional import OptionalSignal, OptionalSignalRO
 from triplet_bluesky.devices.settable import Axis, Choice
 
 INSTRUMENTS = {
@@ -307,3 +309,41 @@ def test_nothing_is_served_that_nobody_uses(served):
 
 def test_what_is_spare_is_served(served):
     assert spare() - set(served) == set()
+
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+EXTRAS = HOW_TO / "bench-extras.db"
+NO_DRIVER = ("LASER:", "FILTER:", "POWER:")
+"""Instruments whose IOC serves all names itself, for there is no public one."""
+NO_RECORD = {"TCSPC:Acquire", "TCSPC:Counter_RBV", "TCSPC:Elapsed_RBV"}
+"""What takes a program, not a record."""
+
+
+def test_what_no_driver_serves_is_optional_or_in_the_database_of_the_how_to(served):
+    needed = {
+        plain(name)
+        for name, component, _ in asked()
+        if not issubclass(component.cls, OptionalSignal | OptionalSignalRO)
+        and channel(served, name).mirrors.startswith("none")
+        and not name.startswith(NO_DRIVER)
+    }
+    records = set(
+        re.findall(r'^record\(\w+, "\$\(P\)(.*?)"\)', EXTRAS.read_text(), re.MULTILINE)
+    )
+
+    assert needed - records == NO_RECORD
+
+
+def test_the_how_to_names_every_pv_that_nobody_has_to_serve():
+    page = (HOW_TO / "real-hardware.md").read_text()
+    optional = {
+        plain(name).rpartition(":")[2]
+        for name, component, _ in asked()
+        if issubclass(component.cls, OptionalSignal | OptionalSignalRO)
+    }
+
+    assert [
+        name
+        for name in sorted(optional)
+        if name not in page and name.removesuffix("_RBV") not in page
+    ] == []
