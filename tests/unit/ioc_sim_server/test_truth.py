@@ -9,7 +9,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from ioc_sim.clock import ManualClock
+from ioc_sim.clock import Clock, ManualClock
 from ioc_sim.faults import FAULTS
 from ioc_sim.sample import Sample
 from ioc_sim.server import Bench
@@ -58,13 +58,31 @@ SHOWN = {
     "Resolution_RBV SlitSize1 SlitSize1_RBV",
     "CCD:": "cam1:Sensitivity_RBV cam1:FullWell_RBV cam1:SaturationLevel_RBV "
     "cam1:TemperatureActual",
-    "TCSPC:": "RESOLUTION DeadTime_RBV PMT:HV PMT:HV_RBV CFD:LEVEL1 CFD:LEVEL1_RBV",
+    "TCSPC:": "RESOLUTION DeadTime_RBV PMT:HV PMT:HV_RBV CFDLEVEL1",
     "CRYO:": "HTR1 HeaterPower_RBV KRDG0 KRDG1 P1 I1 SETP1 SETP_S1 RAMP1 RAMP_S1 "
     "Vacuum_RBV StablePeak_RBV StableRms_RBV",
 }
 """PVs that show them, by their instrument."""
 
+LIT = {
+    "LASER:": "Monitor_RBV",
+    "POWER:": "Meter:Power_RBV Meter:PowerSigma_RBV",
+    "CCD:": "image1:ArrayData cam1:SaturatedPixels_RBV",
+    "TCSPC:": "SAMPLES_FAST TOTAL_COUNT_FAST MAX_BIN FLUX_FAST COUNT_RATE_1",
+}
+"""PVs that measure light: they may show all that becomes of it, by their instrument."""
+
+FELT = {
+    "LASER:": "BaseTemperature_RBV",
+    "CRYO:": "HeLevel_RBV KRDG0 KRDG1 P1 HTR1 HeaterPower_RBV Vacuum_RBV "
+    "StablePeak_RBV StableRms_RBV",
+}
+"""PVs that measure heat, with or without light, by their instrument."""
+
 NEW_EACH_START = "IOC:"
+
+CLOCKS = ("EpicsTSSec_RBV", "EpicsTSNsec_RBV", "ExecutionTime_RBV", "Timestamp_RBV")
+"""Ends of names of PVs that tell real time."""
 
 
 def keys():
@@ -73,6 +91,10 @@ def keys():
 
 def open_keys():
     return {key for names in OPEN.values() for key in names.split()}
+
+
+def by_name(instruments):
+    return {at + name for at, names in instruments.items() for name in names.split()}
 
 
 def another(value):
@@ -109,11 +131,54 @@ def values_in_the_dark(sample):
             await running
 
     asyncio.run(start())
+    return values(bench)
+
+
+def values(bench):
     return {
         name: np.array(channel.value).tolist()
         for name, channel in bench.pvdb.items()
-        if NEW_EACH_START not in name
+        if NEW_EACH_START not in name and not name.endswith(CLOCKS)
     }
+
+
+COMMANDS = {
+    1: [("LASER:Emission", "On"), ("LASER:Level", 100)],
+    10: [("FILTER:Wavelength", 522.0), ("FILTER:Bandwidth", 2.5), ("POWER:OD", 0.0)],
+    11: [("ANALYSER:HWP", 30.0), ("OBJ:X", 20.1), ("OBJ:Z", 20.1)],
+    12: [("SPEC:Wavelength", 531.0), ("SPEC:SlitSize1", 150.0), ("CRYO:SETP_S1", 5.5)],
+    20: [("POWER:Shutter", "Open"), ("CCD:cam1:AcquireTime", 4.0)],
+    22: [("POWER:Meter:Measure", "Measure")],
+    25: [("CCD:cam1:Acquire", "Acquire"), ("TCSPC:PMT:HV", 800)],
+    30: [("SPEC:FlipperMirror2", "Side")],
+    35: [("TCSPC:Acquire", 1)],
+    40: [],
+}
+"""What is put at which time, in simulated seconds."""
+
+
+@pytest.fixture(scope="module")
+def values_in_the_light(put, jumping_loop):
+    """What all PVs show after light, motions and a reading of each detector."""
+
+    async def operate(sample):
+        loop = asyncio.get_running_loop()
+        bench = Bench("", World(sample, seed=3, clock=Clock(source=loop.time)))
+        await bench.start()
+        running = asyncio.create_task(bench.run())
+        for time_s, commands in COMMANDS.items():
+            await asyncio.sleep(time_s - loop.time())
+            for name, value in commands:
+                await put(bench.pvdb[name], value)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return values(bench)
+
+    def values_in_the_light(sample):
+        with asyncio.Runner(loop_factory=jumping_loop) as runner:
+            return runner.run(operate(sample))
+
+    return values_in_the_light
 
 
 def different(one, other):
@@ -137,12 +202,32 @@ def test_no_pv_tells_what_the_sample_and_the_bench_hide(usual):
 
 
 def test_only_data_sheets_and_certificates_show_in_the_dark(usual):
-    shown = {at + name for at, names in SHOWN.items() for name in names.split()}
-
     found = different(usual, values_in_the_dark(sample_with(open_keys())))
 
-    assert found - shown == set()
+    assert found - by_name(SHOWN) == set()
     assert len(found) > 20
+
+
+def test_the_pvs_that_may_show_something_exist(usual):
+    assert (by_name(SHOWN) | by_name(LIT) | by_name(FELT)) - set(usual) == set()
+
+
+def test_only_what_measures_light_tells_in_the_light(values_in_the_light):
+    """Not one of the read-backs, on the way or at rest, nor what an instrument says."""
+    hidden = keys() - open_keys()
+
+    found = different(
+        values_in_the_light(sample_with(set())),
+        values_in_the_light(sample_with(hidden)),
+    )
+
+    assert found == by_name(LIT) | by_name(FELT)
+
+
+def test_the_same_commands_tell_the_same_again(values_in_the_light):
+    one, again = (values_in_the_light(sample_with(set())) for _ in range(2))
+
+    assert different(one, again) == set()
 
 
 def test_set_points_start_where_the_truth_file_puts_the_bench():
