@@ -12,6 +12,7 @@ import typer
 
 from ioc_sim.clock import Clock
 from ioc_sim.faults import describe_faults, parse_faults
+from ioc_sim.hardware import hand_over, take_over
 from ioc_sim.latency import PortTakenError
 from ioc_sim.log import LogLevel, set_up_logging
 from ioc_sim.pv_table import describe_pvs
@@ -140,12 +141,15 @@ def simulate(  # noqa: PLR0913, PLR0917  (each one is an option of the command)
             typer.echo(describe_pvs(bench.groups), nl=False)
             return
         broken = parse_faults(faults)
-        serving = serve(bench, settings, lambda: _say_ready(bench, settings), broken)
+        serving = serve(
+            bench, settings, lambda: _say_ready(bench, settings), broken, take_over()
+        )
         restart = asyncio.run(serving)
     except REFUSALS as error:
         typer.echo(f"ioc_sim: {error}", err=True)
         raise typer.Exit(1) from error
     if restart:
+        hand_over(bench.keep())
         _start_anew(clock)
 
 

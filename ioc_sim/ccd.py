@@ -1,6 +1,7 @@
 """The CCD: exposures over the history of the bench, with areaDetector's names."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from ioc_sim.acquisition import Acquisition
@@ -37,6 +38,20 @@ class Ccd(Instrument):
         await super().start()
         await self.camera.start()
         await self.file.start()
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give what is set on the cooler, ready for JSON."""
+        return self._chip.keep()
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with a cooler that was kept.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        await self._chip.resume(kept)
 
     async def run(self) -> None:
         """Keep the chip at its temperature, and show how many frames come."""

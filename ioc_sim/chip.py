@@ -1,6 +1,7 @@
 """The chip of the CCD and its cooler."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus
@@ -17,6 +18,9 @@ AMBIENT = 20.0
 
 OVERHEATED = -20.0
 """Coldest that a failing cooler keeps the chip, degC."""
+
+COOLER = ("Temperature", "AndorCooler")
+"""Records of what is set on the cooler."""
 
 OFF = "Cooler is OFF"
 NOT_REACHED = "Not reached setpoint"
@@ -37,6 +41,7 @@ class Chip:
 
     def __init__(self, camera: Records, world: World) -> None:
         self._camera = camera
+        self._world = world
         self._faults = world.faults
         self._retarget = asyncio.Event()
         self._axis = Axis(
@@ -48,6 +53,25 @@ class Chip:
         camera.when_put("Temperature", self._put_temperature)
         camera.when_put("AndorCooler", self._put_cooler)
         world.faults.watch("ccd_overheat", self._overheat)
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give what is set on the cooler, ready for JSON."""
+        return {name: self._camera.value(name) for name in COOLER}
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with a cooler that was kept; the world has the chip's temperature.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        now = self._world.now()
+        await self._show_temperature(self._world.ccd_temperature_c.at(now))
+        for name in COOLER:
+            for record in (name, f"{name}_RBV"):
+                await self._camera.show(record, kept[name])
+        await self._start(NOT_REACHED)
 
     async def run(self) -> None:
         """Bring the chip to the temperature that was asked last."""

@@ -443,11 +443,30 @@ class Cryostat(Instrument):
         faults.watch("thermometer_open", self._open_thermometer)
 
     async def start(self) -> None:
-        """Take over the stability criterion and show where it starts."""
-        settled = self.world.sample.cryostat
-        await self.setpoint.post(settled.temperature)
-        await self.ramp_rate.post(settled.ramp)
-        await self._set_stability(self.stable_band.value, self.stable_time.value)
+        """Show what is set on the controller, and where it is."""
+        cryostat = self.world.cryostat
+        control, (band_k, hold_s) = cryostat.control, cryostat.stability
+        flow_mode = FLOW_MODES[cryostat.automatic_flow]
+        for channel, value in (
+            (self.setpoint, control.set_point_k),
+            (self.ramp_rate, control.ramp_k_per_min),
+            (self.ramp, OFF_ON[control.ramping]),
+            (self.mode, control.mode),
+            (self.heater_range, control.heater_range),
+            (self.manual, control.manual),
+            (self.p, control.p),
+            (self.i, control.i),
+            (self.d, control.d),
+            (self.finger_limit, _limit(control.limits_k[0])),
+            (self.sample_limit, _limit(control.limits_k[1])),
+            (self.flow, cryostat.valve_percent),
+            (self.flow_mode, flow_mode),
+            (self.flow_mode_rbv, flow_mode),
+            (self.stable_band, band_k),
+            (self.stable_time, hold_s),
+        ):
+            await _show(channel, value)
+        await self._report()
 
     async def run(self) -> None:
         """Show the temperatures, five times a second."""
@@ -636,9 +655,7 @@ class Cryostat(Instrument):
         control = self.world.cryostat.control
         await self.working.post(reading.working_k)
         await _show(self.ramping, NO_YES[bool(reading.ramping)])
-        finger_limit, sample_limit = (
-            limit if math.isfinite(limit) else 0.0 for limit in control.limits_k
-        )
+        finger_limit, sample_limit = map(_limit, control.limits_k)
         for channel, value in (
             (self.ramp_rate_rbv, control.ramp_k_per_min),
             (self.ramp_rbv, OFF_ON[control.ramping]),
@@ -652,6 +669,11 @@ class Cryostat(Instrument):
             (self.d_rbv, reading.d),
         ):
             await _show(channel, value)
+
+
+def _limit(kelvin: float) -> float:
+    """Give a temperature limit as the controller shows it: 0 for none."""
+    return kelvin if math.isfinite(kelvin) else 0.0
 
 
 async def _show(channel: Channel, value: Any) -> None:

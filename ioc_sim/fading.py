@@ -4,7 +4,8 @@ Nothing fades before the fault ``photodegradation`` was first on.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ioc_sim.beam import Beam
 from ioc_sim.bench_states import BenchStates
@@ -62,12 +63,41 @@ class Fading:
         """
         if not self._started(time_s):
             return ()
+        total = self._total(time_s)
+        return tuple((number, math.exp(-total[number])) for number in sorted(total))
+
+    def keep(self, time_s: float) -> Mapping[str, Any]:
+        """Give the doses until a time, ready for JSON; nothing if nothing could fade.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds; all commands before it have been given.
+        """
+        if not self._started(time_s):
+            return {}
+        return {"time_s": time_s, "doses": list(self._total(time_s).items())}
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from doses, in the dark until now.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        if kept:
+            self._first = math.floor(kept["time_s"] / CELL)
+            self._sums = [dict(kept["doses"])]
+
+    def _total(self, time_s: float) -> Dose:
+        """Give the doses until a time after the start."""
         do_at_once(self.count(time_s))
         cell = math.floor(time_s / CELL)
         total = dict(self._sums[cell - self._first])
         for _ in self._add(total, cell * CELL, time_s):
             pass
-        return tuple((number, math.exp(-total[number])) for number in sorted(total))
+        return total
 
     def count(self, time_s: float) -> Work[None]:
         """Count the dose of all cells that are over; a work to do at once or in turns.

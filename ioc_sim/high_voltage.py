@@ -1,5 +1,6 @@
 """The supply of the photomultiplier: a voltage that trips when there is much light."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
@@ -68,6 +69,21 @@ class HighVoltage(Part):
         """Show the voltage that the detector is at."""
         await self.voltage.post(self._counter.high_voltage.at(self._world.now()))
         await self.show()
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give whether it has tripped, ready for JSON."""
+        return {"tripped": self._counter.tripped}
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on without voltage, with a trip that was kept.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        self._counter.high_voltage.hold(0.0)
+        self._counter.tripped = kept["tripped"]
 
     async def show(self) -> None:
         """Show voltage and trip as they are now."""

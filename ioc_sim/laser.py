@@ -1,6 +1,7 @@
 """The supercontinuum laser: emission behind an interlock, its level and its health."""
 
 import asyncio
+from collections.abc import Mapping
 from enum import IntFlag
 from typing import Any
 
@@ -253,10 +254,27 @@ class Laser(Instrument):
         return self.emission_rbv.value == "On"
 
     async def start(self) -> None:
-        """Show what the source of this sample file emits."""
+        """Show what the source of this sample file emits, and its level."""
+        level = self.world.level.at(self.world.now())
+        await self.level.post(level)
+        await self.level_rbv.post(level)
         await self.rep_rate_rbv.post(self.world.sample.source.rate)
         await self.pulse_width_rbv.post(self.world.sample.source.pulse)
         await self._show()
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give the state of the head, ready for JSON."""
+        return self._head.keep(self.world.now())
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with a head that was kept.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        self._head.resume(kept)
 
     async def run(self) -> None:
         """Look after temperature and monitor, and after the client."""

@@ -1,6 +1,8 @@
 """The laser's head: how it warms up while it emits, and how long it has done so."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from ioc_sim.history import History
 from ioc_sim.sample import Laser
@@ -68,6 +70,34 @@ class LaserHead:
         if self._rate == 0:
             return time_s
         return self._output.move(time_s, target, self._rate)
+
+    def keep(self, time_s: float) -> Mapping[str, Any]:
+        """Give the state of a head that is dark, ready for JSON.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds, not before the latest command.
+        """
+        return {
+            "time_s": time_s,
+            "output": self._output.at(time_s),
+            "base_c": self.base_temperature(time_s),
+            "emitted_s": self.emitted_s(time_s),
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from a state, dark since then.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        self._output.hold(kept["output"])
+        self._since, self._base_c = kept["time_s"], kept["base_c"]
+        self.emit(self._since, on=False, level=0.0)
+        self._emitted_s = kept["emitted_s"]
 
     def warm(self, time_s: float) -> float:
         """Give how warm the amplifier is, from nought to one.

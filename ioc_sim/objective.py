@@ -1,6 +1,7 @@
 """The objective on its piezo stage: three motor records with servos and sensors."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from caproto import SkipWrite
@@ -89,7 +90,10 @@ class Piezo(MotorRecord):
         self._servo = servo
 
     async def start(self) -> None:
-        """Take over settings, position and range."""
+        """Take over settings, position, servo and range."""
+        state = OFF_ON[self._servo.at(self._world.now()) == 1]
+        await self.servo.post(state)
+        await self.servo_rbv.post(state)
         await super().start()
         await self.range_rbv.post(self._settings.high)
 
@@ -149,8 +153,8 @@ class Piezo(MotorRecord):
 class Objective(Instrument):
     """Focuses pump and detection on the sample; x and y across it, z along the light.
 
-    The stage keeps its position when the IOC ends; without power it goes to 0 on all
-    axes, and the servos stay off until they are switched on.
+    The stage keeps its position while the IOC starts anew; without power it goes to 0
+    on all axes, and the servos stay off until they are switched on.
     """
 
     power = choice(
@@ -191,6 +195,21 @@ class Objective(Instrument):
         """Start the motor records."""
         for axis in self.axes:
             await axis.start()
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give whether the piezos have voltage, ready for JSON."""
+        return {"power": self.power_rbv.value}
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with an amplifier that was kept.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        for channel in (self.power, self.power_rbv):
+            await channel.post(kept["power"])
 
     async def run(self) -> None:
         """Show what the sensors read."""

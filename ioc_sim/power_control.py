@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,11 @@ class PowerControl(Instrument):
         world.faults.watch("shutter_stuck", self._watch_blade)
 
     async def start(self) -> None:
-        """Show the calibration and the ranges."""
+        """Show the calibration and the ranges, the attenuator and the blade."""
+        now = self.world.now()
+        await self.od.post(self.world.od.at(now))
+        await self.od_rbv.post(self.od.value)
+        await self._report_shutter(self.world.shutter.at(now))
         calibration = self.world.calibration()
         await self.calibration_wavelength_rbv.post(calibration.wavelength_nm)
         await self.calibration_ratio_rbv.post(calibration.ratio)
@@ -190,6 +195,20 @@ class PowerControl(Instrument):
         await self.calibration_bandwidth_rbv.post(self.world.sample.source.bandwidth)
         await self.meter.start()
         await self._guard()
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give what the operator allows, ready for JSON."""
+        return {"power_cap": self.power_cap.value}
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with the cap of the operator.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        await self.power_cap.post(kept["power_cap"])
 
     async def run(self) -> None:
         """Keep to the cap whatever laser and filter do."""

@@ -17,6 +17,13 @@ from ioc_sim.ccd import Ccd
 from ioc_sim.clock import ManualClock
 from ioc_sim.cryostat import Cryostat
 from ioc_sim.faults import FaultError, FaultValue
+from ioc_sim.hardware import (
+    Hardware,
+    KeepsHardware,
+    broken_hardware,
+    keep_world,
+    resume_world,
+)
 from ioc_sim.identity import Identity
 from ioc_sim.laser import Laser
 from ioc_sim.latency import PromptContext
@@ -195,22 +202,33 @@ class Bench:
         self.wire = WireFaults(world.faults, prefix, self.pvdb, self._names_elsewhere)
         """Faults of the IOC itself."""
 
-    async def start(self, faults: Mapping[str, FaultValue] | None = None) -> None:
+    async def start(
+        self,
+        faults: Mapping[str, FaultValue] | None = None,
+        kept: Hardware | None = None,
+    ) -> None:
         """Write all first read-backs, and break what is broken from the start.
 
         Parameters
         ----------
         faults
             Values by the names of the faults.
+        kept
+            Hardware to go on with, as `keep` gave it; its faults count.
 
         Raises
         ------
         FaultError
             If there is no such fault, or it cannot have this value.
         """
+        if kept:
+            resume_world(self.world, kept["world"])
         for group in self.groups:
+            if kept and isinstance(group, KeepsHardware):
+                await group.resume(kept["groups"][group.prefix])
             await group.start()
-        for name, value in (faults or {}).items():
+        broken = {**(faults or {}), **(kept["faults"] if kept else {})}
+        for name, value in broken.items():
             if name in MOMENTARY:
                 msg = f"{name}: happens at a moment, not from the start; use its PV"
                 raise FaultError(msg)
@@ -223,6 +241,15 @@ class Bench:
             tasks.create_task(self.world.run())
             for group in self.groups:
                 tasks.create_task(group.run())
+
+    def keep(self) -> Hardware:
+        """Give what the hardware keeps while the IOC starts anew, ready for JSON."""
+        keeping = [each for each in self.groups if isinstance(each, KeepsHardware)]
+        return {
+            "world": keep_world(self.world),
+            "groups": {group.prefix: group.keep() for group in keeping},
+            "faults": broken_hardware(self.world),
+        }
 
     async def make_safe(self) -> None:
         """Close the shutter and switch the laser off."""
@@ -242,6 +269,7 @@ async def serve(
     settings: ServerSettings,
     ready: Callable[[], None],
     faults: Mapping[str, FaultValue] | None = None,
+    kept: Hardware | None = None,
 ) -> bool:
     """Serve a bench until SIGTERM or SIGINT; leave it safe.
 
@@ -255,6 +283,8 @@ async def serve(
         Called once, without arguments, when clients can connect.
     faults
         What is broken from the start: values by name.
+    kept
+        Hardware to go on with.
 
     Returns
     -------
@@ -271,7 +301,7 @@ async def serve(
         If another server has these PVs.
     """
     await _refuse_to_share(bench, settings)
-    await bench.start(faults)
+    await bench.start(faults, kept)
     _send_beacons_to(settings)
     context = PromptContext(bench.pvdb, list(settings.interfaces), settings.port)
     bench.wire.attach(context)

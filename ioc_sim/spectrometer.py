@@ -246,9 +246,17 @@ class Spectrometer(Instrument):
         """Show the wavelength axis, the resolution and what the turret holds."""
         now = self.world.now()
         await self.slit_size1.post(self.world.slit_um.at(now))
-        await self._report_slit(self.world.slit_um.at(now))
-        await self._report_exit_slit(self.world.exit_slit_um.at(now))
-        await self._report_centre(self.world.spec_nm.at(now))
+        await self._report_slit(self.slit_size1.value)
+        await self.slit_size3.post(self.world.exit_slit_um.at(now))
+        await self._report_exit_slit(self.slit_size3.value)
+        await self._report_mirror(self.world.exit_port.at(now))
+        await self.flipper_mirror2.post(self.flipper_mirror2_rbv.value)
+        await self.wavelength.post(self.world.spec_nm.at(now))
+        await self._report_grating(self.world.grating.at(now))
+        await self.grating.post(self.grating_rbv.value)
+        await self._report_lamp(self.world.lamp.at(now))
+        for lamp in (self.lamp, self.lamp_rbv):
+            await lamp.post(OFF_ON[self.lamp_output_rbv.value > 0])
         truth = self.world.sample.spectrometer
         least = (self.min_wavelength1, self.min_wavelength2, self.min_wavelength3)
         greatest = (self.max_wavelength1, self.max_wavelength2, self.max_wavelength3)

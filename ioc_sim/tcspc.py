@@ -1,7 +1,7 @@
 """Photon counting: start-stop electronics, their photomultiplier and its histogram."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -293,6 +293,20 @@ class Tcspc(Instrument):
         await self._show_resolution(0)
         await self.supply.start()
         await self._show_rates()
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give what the high voltage keeps, ready for JSON."""
+        return self.supply.keep()
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with the high voltage off, and a trip of it that was kept.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        await self.supply.resume(kept)
 
     async def run(self) -> None:
         """Read the rate meters and protect the detector, ten times a second."""

@@ -1,7 +1,8 @@
 """The helium-flow cryostat: cold finger, coolant, heater, and the sample on it."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from ioc_sim import sample as truth
@@ -218,6 +219,55 @@ class Cryostat:
     def control(self) -> Control:
         """What is set on the controller."""
         return self._control
+
+    @property
+    def valve_percent(self) -> float:
+        """Where the needle valve was sent by hand, %."""
+        return PERCENT * self._valve
+
+    @property
+    def automatic_flow(self) -> bool:
+        """Whether the needle valve follows what the temperature needs."""
+        return self._automatic
+
+    @property
+    def stability(self) -> tuple[float, float]:
+        """What counts as stable: half width of the band in K, and time in s."""
+        return self._band, self._hold
+
+    def keep(self, time_s: float) -> Mapping[str, Any]:
+        """Give the state at a time, ready for JSON.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds, not before the latest command.
+        """
+        return {
+            "node": asdict(self._at(time_s)),
+            "control": asdict(self._control),
+            "valve": self._valve,
+            "automatic": self._automatic,
+            "leak_mbar": self._leak_mbar,
+            "stability": self.stability,
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from a state, of a time that has passed since.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave, of a cryostat with the same parameters.
+        """
+        node, control = kept["node"], kept["control"]
+        self._control = Control(**{**control, "limits_k": tuple(control["limits_k"])})
+        self._valve, self._automatic = kept["valve"], kept["automatic"]
+        self._leak_mbar = kept["leak_mbar"]
+        self._band, self._hold = kept["stability"]
+        self._node = _Node(**{**node, "helium": tuple(node["helium"])})
+        self.sample_temperature.hold(self._node.sample_k)
+        self._go_on()
 
     def change(self, time_s: float, **settings: Any) -> None:
         """Change what is set on the controller; at rest the heater does not jump.

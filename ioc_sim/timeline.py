@@ -19,9 +19,9 @@ LONGEST_PART = 10.0
 """Longest part that one expected rate stands for, s: the laser drifts by 0.2 % in that
 time."""
 
-MOST_PARTS = 400
+MOST_PARTS = 800
 """Parts into which a time of `LONGEST_PART` is cut for the motions in it, beside those
-that begin or end there: at 0.3 ms each they take 1 % of that time."""
+that begin or end there: at 0.3 ms each they take 2 % of that time."""
 
 
 def cut(

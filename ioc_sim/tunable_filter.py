@@ -1,6 +1,6 @@
 """The tunable filter: centre wavelength and bandwidth of the pump light."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
@@ -170,9 +170,27 @@ class TunableFilter(Instrument):
 
     async def start(self) -> None:
         """Show where the drives are, and what follows from it."""
-        await self.bandwidth.post(self.world.bandwidth_nm.at(self.world.now()))
+        now = self.world.now()
+        await self.bandwidth.post(self.world.bandwidth_nm.at(now))
         await self.bandwidth_rbv.post(self.bandwidth.value)
-        await self._report_wavelength(self._gear.motor.at(self.world.now()))
+        await self.wavelength.post(self._gear.motor.at(now))
+        await self._report_wavelength(self.wavelength.value)
+        await self._report_shutter(self.world.filter_open.at(now))
+        await self.shutter.post(self.shutter_rbv.value)
+
+    def keep(self) -> Mapping[str, Any]:
+        """Give what the gear's teeth do, ready for JSON."""
+        return {"engaged": self._gear.engaged}
+
+    async def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on with a gear that was kept.
+
+        Parameters
+        ----------
+        kept
+            What `keep` gave.
+        """
+        self._gear.engaged = kept["engaged"]
 
     @wavelength.putter
     async def _put_wavelength(self, instance: Any, value: float) -> None:

@@ -297,6 +297,16 @@ class _Thermometer(thermal.Cryostat):
     def __init__(self, sample_temperature: History) -> None:
         self.sample_temperature = sample_temperature
 
+    def keep(self, time_s: float) -> dict[str, Any]:
+        """Keep nothing: the process that serves the cryostat does.
+
+        Parameters
+        ----------
+        time_s
+            Simulated seconds.
+        """
+        return {}
+
     def advance(self, time_s: float) -> None:
         """Do nothing: the temperature is what was received.
 

@@ -13,7 +13,14 @@ from caproto import AccessRights, ChannelType
 
 from ioc_sim.faults import FAULTS, FaultError, Faults, FaultValue
 
-__all__ = ["MOMENTARY", "SERVER_FAULTS", "START_ONLY", "Connections", "WireFaults"]
+__all__ = [
+    "MOMENTARY",
+    "PV_FAULTS",
+    "SERVER_FAULTS",
+    "START_ONLY",
+    "Connections",
+    "WireFaults",
+]
 
 logger = logging.getLogger(__name__)
 

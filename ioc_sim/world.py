@@ -87,7 +87,8 @@ class World(Axes):
             temperature_k=self.temperature_k,
         )
         fade = self.faults.history("photodegradation")
-        self._fading = Fading(fade, self._states, beam=self._beam, path=self._path)
+        self.fading = Fading(fade, self._states, beam=self._beam, path=self._path)
+        """What is left of the light of the crystals."""
         for history in (*self._states.histories, fade):
             history.before_forgetting = self._count_fading
         self._meter = PowerMeter(seed, sample)
@@ -103,7 +104,7 @@ class World(Axes):
             # What other processes did is known one cell later for sure.
             known_s = max(self.now() - CELL, 0.0)
             self.cryostat.advance(known_s)
-            await do_in_turns(self._fading.count(known_s))
+            await do_in_turns(self.fading.count(known_s))
 
     def truth(self) -> dict[str, Any]:
         """Give every parameter, and what follows from them, ready for JSON."""
@@ -465,9 +466,9 @@ class World(Axes):
     def _mean_state(self, start_s: float, end_s: float) -> BenchState:
         """Give the state in a part of the past; a time if it is empty."""
         state = self._states.mean(start_s, end_s)
-        faded = self._fading.left((start_s + end_s) / 2)
+        faded = self.fading.left((start_s + end_s) / 2)
         return replace(state, faded=faded) if faded else state
 
     def _count_fading(self) -> None:
         """Count what has faded before what it depends on is forgotten."""
-        do_at_once(self._fading.count(max(self.now(), 0.0)))
+        do_at_once(self.fading.count(max(self.now(), 0.0)))

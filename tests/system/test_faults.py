@@ -146,10 +146,20 @@ def test_lost_circuits_come_back(client, second):
     wait_until(lambda: client.get("SIM:Fault:LostCircuits") == 0, "the first client")
 
 
-def test_an_ioc_that_starts_anew_has_forgotten_all_but_the_time(client, broken_ioc):
-    client.put("LASER:Level", 100.0)
+def test_an_ioc_that_starts_anew_finds_its_hardware_as_it_was_and_the_light_off(
+    client, broken_ioc
+):
+    moved = {"LASER:Level": 80.0, "OBJ:X": 30.0, "ANALYSER:HWP": 45.0}
+    for name, value in moved.items():
+        assert client.put(name, value)
+    client.put("CCD:cam1:AcquireTime", 0.7)
+    client.put("CRYO:RAMP_S1", 30.0)
+    client.put("CRYO:SETP_S1", 14.0)
+    client.put("LASER:Emission", "On")
     client.put("POWER:Shutter", "Open")
     client.put("SIM:Fault:FilterSlip", 0.3)
+    client.put("SIM:Fault:StalePv", "IOC:Heartbeat_RBV")
+    wait_until(lambda: client.get("CRYO:KRDG1") > 13.5, "14 K")
     boot, then = client.get("IOC:BootId_RBV"), client.get("SIM:SimTime_RBV")
 
     client.put("SIM:Fault:IocRestart", 1, timeout=5)
@@ -159,10 +169,18 @@ def test_an_ioc_that_starts_anew_has_forgotten_all_but_the_time(client, broken_i
         return now is not None and now != boot
 
     wait_until(anew, "another boot id")
-    wait_until(lambda: client.text("POWER:Shutter_RBV") == "Closed", "the shutter")
-    assert client.get("LASER:Level") == 0.0
-    assert client.get("SIM:Fault:FilterSlip") == 0.0
+    assert client.text("POWER:Shutter_RBV") == "Closed"
+    assert client.text("LASER:Emission_RBV") == "Off"
+    assert {name: client.get(name) for name in moved} == moved
+    assert client.get("OBJ:X.RBV") == pytest.approx(30.0, abs=0.2)
+    assert client.get("ANALYSER:HWP.RBV") == 45.0
+    assert client.get("CRYO:KRDG1") == pytest.approx(14.0, abs=0.5)
+    assert client.get("CRYO:SETP_S1") == 14.0
+    assert client.get("CCD:cam1:AcquireTime") != 0.7
+    assert client.get("SIM:Fault:FilterSlip") == 0.3
+    assert client.get("SIM:Fault:StalePv") == ""
     assert client.get("SIM:Fault:StrayLight") == 1000.0
+    assert client.get("SIM:Fault:WrongType") == "FILTER:Velocity"
     assert client.get("SIM:SimTime_RBV") > then
     assert broken_ioc.process.poll() is None
     assert broken_ioc.output.count("ioc_sim: ready") == 2
