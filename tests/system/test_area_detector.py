@@ -7,7 +7,7 @@ from bluesky import RunEngine
 from bluesky import plan_stubs as bps
 from bluesky import plans as bp
 from ophyd import Component as Cpt
-from ophyd import DetectorBase, EpicsSignal, SingleTrigger
+from ophyd import DetectorBase, Device, EpicsSignal, SingleTrigger
 from ophyd.areadetector.cam import AndorDetectorCam
 from ophyd.areadetector.filestore_mixins import (
     FileStoreHDF5IterativeWrite,
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.ioc
 
 TIMEOUT = 20.0
 ROWS, COLUMNS = 256, 1024
+ACQUIRING, CONTINUOUS = 1, 2
 
 
 class StreamedHDF5(HDF5Plugin_V34, FileStoreHDF5IterativeWrite):
@@ -49,8 +50,11 @@ def detector_class(image, file):
 
 
 @pytest.fixture
-def connect(ioc, tmp_path):
-    """Connect a detector made of stock classes; it writes to a folder of its own."""
+def connect(ioc, tmp_path, monkeypatch):
+    """Connect a detector made of stock classes; it writes to a folder of its own.
+
+    Signals that are made late have a second each otherwise, on however slow a computer.
+    """
     made = []
 
     def connect(image=ImagePlugin_V34, file=StreamedHDF5, *, everything=False):
@@ -60,7 +64,9 @@ def connect(ioc, tmp_path):
         detector.hdf1.write_path_template = str(tmp_path)
         detector.read_attrs = ["hdf1"]
         detector.hdf1.read_attrs = []
-        detector.wait_for_connection(all_signals=everything, timeout=TIMEOUT)
+        with monkeypatch.context() as patch:
+            patch.setattr(Device, "lazy_wait_for_connection", False)
+            detector.wait_for_connection(all_signals=everything, timeout=TIMEOUT)
         return detector
 
     yield connect
@@ -192,6 +198,25 @@ def test_an_image_is_a_run_like_a_line(prime, run, setting):
     with h5py.File(path) as frames:
         assert frames["entry/data/data"].shape == (2, ROWS // 2, COLUMNS)
         assert np.array_equal(frames["entry/data/data"], images)
+
+
+def test_a_detector_that_takes_frames_can_be_unstaged(prime, setting):
+    """It puts settings back, and waits for each, before it ends the acquisition."""
+    detector = prime()
+    setting("cam1:ImageMode", "Continuous")
+    setting("cam1:AcquireTime", 600.0)
+    detector.cam.stage_sigs["acquire_time"] = 500.0
+    detector.stage()
+    detector.cam.acquire.put(1)
+    SubscriptionStatus(
+        detector.cam.detector_state, lambda *, value, **_: value == ACQUIRING
+    ).wait(TIMEOUT)
+
+    detector.unstage()
+
+    assert detector.cam.acquire.get() == 0
+    assert detector.cam.image_mode.get() == CONTINUOUS
+    assert detector.cam.acquire_time.get() == 600.0
 
 
 def test_a_file_for_each_frame(prime, run, tmp_path):
