@@ -240,6 +240,7 @@ class Laser(Instrument):
         self._head = LaserHead(world.sample.laser, world.laser_output, now)
         self._interlock = Latch()
         self._faults = Latch()
+        self._latches = (self._interlock, self._faults)
         self._warm_at = self._level_at = self._last_put = now
         self._changed = asyncio.Event()
         self._fed = asyncio.Event()
@@ -263,18 +264,25 @@ class Laser(Instrument):
         await self._show()
 
     def keep(self) -> Mapping[str, Any]:
-        """Give the state of the head, ready for JSON."""
-        return self._head.keep(self.world.now())
+        """Give the state of the head and what is latched, ready for JSON."""
+        return {
+            "head": self._head.keep(self.world.now()),
+            "latched": [latch.tripped for latch in self._latches],
+        }
 
     async def resume(self, kept: Mapping[str, Any]) -> None:
-        """Go on with a head that was kept.
+        """Go on with a head that was kept, until the next reset with what was latched.
 
         Parameters
         ----------
         kept
             What `keep` gave.
         """
-        self._head.resume(kept)
+        self._head.resume(kept["head"])
+        for latch, causes in zip(self._latches, kept["latched"], strict=True):
+            for cause in causes:
+                latch.trip(cause)
+                latch.clear(cause)  # else its watcher trips it again
 
     async def run(self) -> None:
         """Look after temperature and monitor, and after the client."""

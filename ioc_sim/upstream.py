@@ -67,6 +67,8 @@ class Followed:
     """Whether the axis follows with the play of the filter's gear, upwards from it."""
     while_on: str | None = None
     """Name of a history; where it is not one, the read-back says something else."""
+    instead_of: str | None = None
+    """Read-back that the axis follows unless that is no number."""
 
 
 def followed_axes(sample: Sample) -> dict[str, tuple[Followed, ...]]:
@@ -104,6 +106,12 @@ def followed_axes(sample: Sample) -> dict[str, tuple[Followed, ...]]:
         ),
         "cryostat": (
             Followed(pv="KRDG1", axis="temperature_k", period=cryostat.PERIOD),
+            Followed(
+                pv="KRDG0",
+                axis="temperature_k",
+                period=cryostat.PERIOD,
+                instead_of="KRDG1",
+            ),
         ),
         "analyser": (
             Followed(pv="HWP.DRBV", axis="hwp_deg"),
@@ -163,6 +171,7 @@ class Follower:
         self._axes = followed_axes(world.sample)
         self._found: dict[str, Address] = {}
         self._latest: dict[str, float] = {}
+        self._void: set[str] = set()
         self._links: dict[Address, Subscriber] = {}
         self._received: dict[str, FaultValue] = {}
         if "sim" in absent:
@@ -210,8 +219,8 @@ class Follower:
         for name, at in self._absent.items():
             start = self._prefix + at
             for pv in {followed.pv for followed in self._axes.get(name, ())}:
-                receive = self._mover([f for f in self._axes[name] if f.pv == pv])
-                wanted[start + pv] = Wanted(name, NUMBER, receive)
+                axes = [each for each in self._axes[name] if each.pv == pv]
+                wanted[start + pv] = Wanted(name, NUMBER, self._mover(pv, axes))
             if name in self._axes:
                 wanted[start + HEARTBEAT] = Wanted(name, NUMBER, _ignore)
             if name == "sim":
@@ -225,13 +234,16 @@ class Follower:
             wanted[start + FAULTS[name].pv] = Wanted("sim", kind, self._switcher(name))
         return wanted
 
-    def _mover(self, axes: Iterable[Followed]) -> Receive:
+    def _mover(self, pv: str, axes: Iterable[Followed]) -> Receive:
         async def move(value: Any, time_s: float) -> None:
+            self._void.discard(pv)
             if not math.isfinite(value):
+                self._void.add(pv)
                 return
             for followed in axes:
-                gate = followed.while_on
-                if gate is None or getattr(self._world, gate).at(time_s) == 1:
+                gate, other = followed.while_on, followed.instead_of
+                on = gate is None or getattr(self._world, gate).at(time_s) == 1
+                if on and (other is None or other in self._void):
                     target = followed.offset + followed.scale * float(value)
                     self._move(followed, target, time_s)
 

@@ -7,17 +7,22 @@ import math
 import numpy as np
 import pytest
 from caproto import (
+    SERVER,
     AlarmSeverity,
     AlarmStatus,
     CAStatus,
     ChannelFilter,
     ChannelType,
     SubscriptionType,
+    VersionResponse,
+    VirtualCircuit,
 )
 from caproto.server.common import SubscriptionSpec
 
+from ioc_sim.client import FOLLOWER
 from ioc_sim.clock import Clock, ManualClock
 from ioc_sim.faults import FAULTS, FaultError, Faults, describe_faults, parse_faults
+from ioc_sim.latency import PromptCircuit, PromptContext
 from ioc_sim.sample import load_sample
 from ioc_sim.server import Bench
 from ioc_sim.wire_faults import MOMENTARY, PV_FAULTS
@@ -32,6 +37,25 @@ class Connections:
 
     def cut(self):
         self.cuts += 1
+
+
+class Transport:
+    """A client at the other end of a connection."""
+
+    address = ("127.0.0.1", 50000)
+
+    def __init__(self):
+        self.sent = []
+        self.closed = False
+
+    def getsockname(self):
+        return ("127.0.0.1", 5064)
+
+    async def send(self, data):
+        self.sent.append(data)
+
+    def close(self):
+        self.closed = True
 
 
 @pytest.fixture
@@ -68,6 +92,17 @@ def received(updates):
     """Value and severity of each update until now."""
     waiting = [updates.get_nowait() for _ in range(updates.qsize())]
     return [(each.values[0], each.metadata.severity) for each in waiting]
+
+
+def connect(name):
+    """The circuit of a client that calls itself so, at a server of its own."""
+    context = PromptContext({}, ["127.0.0.1"], 0)
+    client = Transport()
+    wire = VirtualCircuit(SERVER, client.address, None)
+    circuit = PromptCircuit(wire, client, context)
+    circuit.client_username = name
+    context.circuits.add(circuit)
+    return circuit
 
 
 def switch(bench, name, value):
@@ -385,6 +420,27 @@ def test_connections_are_cut_once_for_each_put(bench, pvs, put):
         asyncio.run(put(channel, 1.0))
         assert connections.cuts == count
         assert channel.value == 0
+
+
+@pytest.mark.parametrize(("name", "cut"), [("operator", True), (FOLLOWER, False)])
+def test_clients_are_cut_off_and_the_rest_of_the_bench_is_not(name, cut):
+    async def lose():
+        circuit = connect(name)
+        circuit.context.cut()
+        return circuit.client.closed
+
+    assert asyncio.run(lose()) is cut
+
+
+@pytest.mark.parametrize(("name", "sent"), [(None, 1), ("operator", 0), (FOLLOWER, 1)])
+def test_clients_wait_for_a_slow_ioc_and_the_rest_of_the_bench_does_not(name, sent):
+    async def answer():
+        circuit = connect(name)
+        circuit.context.delay = 10.0
+        await circuit.send(VersionResponse(13))
+        return len(circuit.client.sent)
+
+    assert asyncio.run(answer()) == sent
 
 
 def test_a_restart_is_asked_for_once(bench):

@@ -221,6 +221,19 @@ def test_the_laser_is_as_warm_as_it_was_and_has_its_hours(restart):
     assert found["Hours_RBV"] == pytest.approx(laser.hours + 1, abs=0.1)
 
 
+def test_what_the_laser_has_latched_stays_until_it_is_reset(restart):
+    async def trip(bench, _):
+        for value in (1.0, 0.0):
+            await bench.world.faults.set("interlock_open", value)
+
+    async def look(bench, command):
+        first = bench.pvdb["LASER:Interlock_RBV"].value
+        await command("LASER:InterlockReset", "Reset")
+        return first, bench.pvdb["LASER:Interlock_RBV"].value
+
+    assert restart(trip, look) == ("Reset needed", "OK")
+
+
 def test_what_is_broken_stays_broken_and_what_was_mended_stays_mended(restart):
     async def before(bench, _):
         for name, value in (

@@ -144,11 +144,20 @@ def test_values_that_come_out_of_order_do_no_harm(receive, world):
     assert world.od.at(9.0) == 2.0
 
 
-def test_a_broken_thermometer_is_not_followed(receive, world):
-    receive("CRYO:KRDG1", 20.0, 9.0)
-    receive("CRYO:KRDG1", math.nan, 9.5)
+def test_the_finger_stands_in_for_a_sample_whose_thermometer_is_broken(receive, world):
+    temperatures = []
+    for name, kelvin, time_s in (
+        ("CRYO:KRDG1", 20.0, 8.0),
+        ("CRYO:KRDG0", 19.0, 8.2),
+        ("CRYO:KRDG1", math.nan, 8.4),
+        ("CRYO:KRDG0", 18.0, 8.6),
+        ("CRYO:KRDG1", 18.5, 8.8),
+        ("CRYO:KRDG0", 17.0, 9.0),
+    ):
+        receive(name, kelvin, time_s)
+        temperatures.append(world.temperature_k.at(time_s))
 
-    assert world.temperature_k.at(10.0) == pytest.approx(20.0)
+    assert temperatures == pytest.approx([20.0, 20.0, 20.0, 18.0, 18.5, 18.5])
 
 
 def test_the_sensor_of_a_piezo_without_servo_is_not_its_command(receive, world):
