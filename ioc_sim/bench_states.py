@@ -10,10 +10,10 @@ from ioc_sim.timeline import MOST_PARTS, Part, cut
 
 __all__ = ["BenchStates"]
 
-WARMED = 0.01
+WARMED = 0.02
 """Relative change of the temperature whose curvature hardly shows in the light."""
 
-LEAST_WARMED_K = 0.1
+LEAST_WARMED_K = 0.25
 """The same near 4 K, in K."""
 
 WARM_K = 0.5

@@ -3,9 +3,11 @@
 import asyncio
 import math
 
+import numpy as np
 import pytest
 
 from ioc_sim.sample_map import SampleMap
+from ioc_sim.turns import do_in_turns
 
 HOUR = 3600.0
 
@@ -114,3 +116,74 @@ def test_the_past_is_as_it_was(fade):
 
     assert then[0] == pytest.approx(math.exp(-0.1))
     assert before == ()
+
+
+@pytest.fixture
+def scan(fade):
+    """Move about on and beside the crystal for three hours, with little memory."""
+
+    def run(between, capacity):
+        world = fade(wavelength_nm=495.0, power_uw=50.0)
+        world.objective_x._capacity = capacity
+        for move in range(400):
+            now = 100.0 + 27.0 * move
+            world.clock.advance(now - world.now())
+            x_um = 20.0 if move < 200 else 28.0
+            world.objective_x.ramp(now, now + 0.5, x_um + 0.1 * (move % 2))
+            between(world, move)
+        return left(world, 3.0)
+
+    return run
+
+
+def test_what_was_forgotten_has_faded_too(scan):
+    def nothing(world, move):
+        pass
+
+    def look(world, move):
+        if move % 70 == 0:
+            world.state_at(world.now())
+
+    def work(world, move):
+        if move % 7 == 0:
+            asyncio.run(do_in_turns(world.fading.count(world.now())))
+
+    enough = scan(nothing, 32768)
+
+    assert enough == pytest.approx(math.exp(-0.15), rel=0.01)
+    assert scan(nothing, 90) == scan(look, 90) == scan(work, 90) == enough
+
+
+def test_the_bench_counts_without_being_asked(fade, monkeypatch):
+    monkeypatch.setattr("ioc_sim.world.PERIOD", 0.0)
+    world = fade(wavelength_nm=495.0, power_uw=50.0)
+    monkeypatch.setattr(world.clock, "wall", lambda _: 0.0)
+    known = []
+
+    async def watch():
+        work = asyncio.create_task(world.run())
+        for _ in range(50):
+            world.clock.advance(10.0)
+            for _ in range(4):
+                await asyncio.sleep(0)
+            known.append(len(world.fading._sums))
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(watch())
+
+    assert max(np.diff(known[1:])) == 1
+    assert known[-1] >= 49
+
+
+def test_counting_may_be_overtaken(fade):
+    slow, alone = (fade(wavelength_nm=495.0, power_uw=50.0) for _ in "ab")
+    slow.clock.advance(HOUR)
+    work = slow.fading.count(slow.now())
+    for _ in range(5):
+        next(work)
+    slow.state_at(slow.now())
+    for _ in work:
+        pass
+
+    assert left(slow, 1.0) == left(alone, 1.0)
