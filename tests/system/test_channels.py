@@ -20,6 +20,9 @@ pytestmark = pytest.mark.ioc
 
 TIMEOUT = 20.0
 
+UNCONNECTED = -1
+"""Type that libca gives of a channel before it is connected."""
+
 SHARED = """
 import gc, sys, epics
 if sys.argv[2] == "mended":
@@ -87,15 +90,16 @@ def test_a_bench_is_given_up_and_made_again_without_a_word(ioc):
 def connects_midway(monkeypatch):
     """Let PVs connect while their ``__init__`` finds out their type."""
     connected = threading.Event()
-    promote_type = epics.ca.promote_type
+    field_type = epics.ca.field_type
 
-    def slow(chid, **kwargs):
-        kind = promote_type(chid, **kwargs)
-        if threading.current_thread() is threading.main_thread():
+    def slow(chid):
+        asked_for = threading.current_thread() is threading.main_thread()
+        if asked_for and not connected.is_set():
             assert connected.wait(TIMEOUT)
-        return kind
+            return UNCONNECTED
+        return field_type(chid)
 
-    monkeypatch.setattr(epics.ca, "promote_type", slow)
+    monkeypatch.setattr(epics.ca, "field_type", slow)
     return connected
 
 

@@ -7,8 +7,10 @@ the tests that tell when it is no longer needed, is in decision 24.
 """
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 import epics
@@ -19,6 +21,9 @@ from ophyd._pyepics_shim import PyepicsShimPV, release_pvs
 from ophyd.signal import EpicsSignalBase
 
 __all__ = ["ChannelPV", "announce_again", "mend_control_layer", "release"]
+
+LOOK_S = 0.01
+"""Seconds between two looks for an answer."""
 
 REST_S = 1.0
 """Longest wait for ophyd's threads to leave the PVs that are given up, in seconds."""
@@ -45,6 +50,8 @@ class ChannelPV(PyepicsShimPV):
 
     def __init__(self, pvname: str, *args: Any, **kwargs: Any) -> None:
         self.given_up = False
+        self.users = 0
+        self._changing_hands = threading.Lock()
         super().__init__(pvname, *args, **kwargs)
         # pyepics sets the type here and when the channel connects; if that happens
         # between its two steps here, it overwrites the right type with "unknown"
@@ -63,14 +70,12 @@ class ChannelPV(PyepicsShimPV):
         timeout
             Longest time for each of the reads, in seconds.
         """
-        try:
+        with self._in_use() as open_channel:
+            if not open_channel:
+                return
             for form in FORMS:
                 kind = self._type(form)
                 ca.get_with_metadata(self.chid, ftype=kind, count=1, wait=False)
-        except GIVEN_UP:
-            if not self.given_up:
-                raise
-            return
         super().get_all_metadata_callback(callback, timeout=timeout)
 
     def get_all_metadata_blocking(self, timeout: float) -> Any:
@@ -92,14 +97,44 @@ class ChannelPV(PyepicsShimPV):
             If there is no answer in time.
         """
         known: Any = self._args
+        with self._in_use() as open_channel:
+            if open_channel:
+                for form in FORMS:
+                    known.update(self._answer(self._type(form), timeout))
+                self.force_read_access_rights()
+        return {key: value for key, value in known.items() if key != "value"}
+
+    def add_callback(self, *args: Any, **kwargs: Any) -> Any:
+        """Call back with each change from now on; not at all if it was given up."""
+        with self._in_use() as open_channel:
+            return super().add_callback(*args, **kwargs) if open_channel else None
+
+    def give_up(self) -> bool:
+        """Use the channel for nothing new any more.
+
+        Returns
+        -------
+        :
+            Whether nothing in another thread still uses it.
+        """
+        with self._changing_hands:
+            self.given_up = True
+            return not self.users
+
+    @contextmanager
+    def _in_use(self) -> Generator[bool]:
+        """Keep the channel open meanwhile; tells whether it still is."""
+        with self._changing_hands:
+            open_channel = not self.given_up
+            self.users += 1
         try:
-            for form in FORMS:
-                known.update(self._answer(self._type(form), timeout))
-            self.force_read_access_rights()
+            yield open_channel
         except GIVEN_UP:
             if not self.given_up:
                 raise
-        return {key: value for key, value in known.items() if key != "value"}
+        finally:
+            with self._changing_hands:
+                self.users -= 1
 
     def _answer(self, kind: int, timeout: float) -> dict[str, Any]:
         """Give the answer to what was asked, or ask now."""
@@ -109,12 +144,19 @@ class ChannelPV(PyepicsShimPV):
         (asked,) = entry.get_results[kind]
         if asked is None or isinstance(asked, Exception):
             ca.get_with_metadata(self.chid, ftype=kind, count=1, wait=False)
+        ca.flush_io()
+        deadline, pause = time.monotonic() + timeout, threading.Event()
+        # the wait of pyepics keeps the interpreter busy, and so the answer away
+        while entry.get_results[kind][0] is ca.GET_PENDING and not self.given_up:
+            if time.monotonic() > deadline:
+                message = f"{self.pvname} has not answered within {timeout:g} s"
+                raise TimeoutError(message)
+            pause.wait(LOOK_S)
+        if self.given_up:
+            return {}
         answer = ca.get_complete_with_metadata(
             self.chid, ftype=kind, count=1, timeout=timeout
         )
-        if answer is None and not self.given_up:
-            message = f"{self.pvname} has not answered within {timeout:g} s"
-            raise TimeoutError(message)
         return {key: one for key, one in (answer or {}).items() if key != "value"}
 
     def _type(self, form: str) -> int:
@@ -161,7 +203,7 @@ def release(devices: Iterable[Device]) -> None:
     ours = Counter(pv for device in every for pv in map(_Same, _pvs(device)))
     for same, count in ours.items():
         if same.pv._reference_count == count:  # noqa: SLF001 - no public name
-            same.pv.given_up = True
+            _give_up(same.pv)
     at_rest = threading.Event()
     dispatcher: Any = get_cl().get_dispatcher()
     dispatcher.schedule_utility_task(at_rest.set)
@@ -195,35 +237,44 @@ def _pvs(device: Device) -> Iterable[Any]:
 def _release_pvs(*pvs: Any) -> None:
     """Do as ophyd does, but close no channel that somebody else still uses."""
     for pv in pvs:
-        if pv._reference_count == 1 and pv.chid is not None:  # noqa: SLF001 - no public name
-            pv.given_up = True
-            _leave_if_used(pv)
+        last = pv._reference_count == 1  # noqa: SLF001 - no public name
+        if last and pv.chid is not None and not (_give_up(pv) and _alone(pv)):
+            _detach(pv)
         release_pvs(pv)
 
 
-def _leave_if_used(pv: Any) -> None:
-    """Detach a PV from its channel if another PV or a pending read needs that.
+def _give_up(pv: Any) -> bool:
+    """Give a PV up, and tell whether nothing uses it; older ones have no way to know."""
+    return pv.give_up() if isinstance(pv, ChannelPV) else True
 
-    libca frees the subscriptions with the channel, so the other PV would crash the
+
+def _alone(pv: Any) -> bool:
+    """Tell whether no other PV uses the channel of a PV.
+
+    libca frees the subscriptions with the channel, so another one would crash the
     process when it ends its own.
     """
-    if ca.current_context() is None:
-        ca.use_initial_context()
-    entry = ca.get_cache(pv.pvname)
-    if entry is None:
-        return
-    others = [
-        one for one in entry.callbacks if getattr(one, "__self__", None) is not pv
-    ]
-    results = list(entry.get_results.values())
-    reading = any(result is ca.GET_PENDING for (result,) in results)
-    if not (others or reading):
-        return
-    entry.callbacks[:] = others
-    entry.access_event_callback[:] = [
-        one
-        for one in entry.access_event_callback
-        if getattr(one, "__self__", None) is not pv
-    ]
+    entry = _channel(pv)
+    return entry is None or all(_owner(one) is pv for one in entry.callbacks)
+
+
+def _detach(pv: Any) -> None:
+    """Let a PV go, and its channel stay open."""
+    entry = _channel(pv)
+    if entry is not None:
+        for called in (entry.callbacks, entry.access_event_callback):
+            called[:] = [one for one in called if _owner(one) is not pv]
     pv._clear_auto_monitor_subscription()  # noqa: SLF001 - no public name
     pv.chid = None
+
+
+def _channel(pv: Any) -> Any:
+    """Give what pyepics knows of the channel of a PV."""
+    if ca.current_context() is None:
+        ca.use_initial_context()
+    return ca.get_cache(pv.pvname)
+
+
+def _owner(callback: Any) -> Any:
+    """Give the object that a callback is a method of."""
+    return getattr(callback, "__self__", None)
