@@ -4,7 +4,7 @@ Energies in meV; rates of emission in units of the clamped spontaneous emission.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ioc_sim.carriers import Carriers, Feed, Pump, clamped_decay, lase
 from ioc_sim.phonons import COLD_K, broadening, gap_shift, quantum_yield
@@ -118,14 +118,9 @@ class Crystal:
         stimulated, clamped = lase(overdrive, sample.lasing.beta, decay)
         rim = sample.background.share * made / (1 + made / sample.background.saturation)
         output = self._brightness * quantum_yield(temperature_k, sample.temperature)
-        low, high, band = self._shapes(feed, temperature_k)
-        weight = sample.emission.weight_low
-        return Emission(
-            low=replace(low, rate=weight * stimulated * output),
-            high=replace(high, rate=(1 - weight) * stimulated * output),
-            spontaneous=replace(band, rate=(clamped + rim) * output),
-            overdrive=overdrive,
-        )
+        rates = stimulated * output, (clamped + rim) * output
+        low, high, band = self._lines(feed, temperature_k, *rates)
+        return Emission(low=low, high=high, spontaneous=band, overdrive=overdrive)
 
     def spontaneous_time(self, temperature_k: float) -> float:
         r"""Decay time of the spontaneous emission, in ps.
@@ -164,8 +159,10 @@ class Crystal:
         site = emission.site_shift * self._sample.absorption.exciton_sigma * depth
         return filling + hot - site
 
-    def _shapes(self, feed: Feed, temperature_k: float) -> tuple[Line, Line, Line]:
-        """Lower line, higher line and band, with no strength yet."""
+    def _lines(
+        self, feed: Feed, temperature_k: float, stimulated: float, spontaneous: float
+    ) -> tuple[Line, Line, Line]:
+        """Lower line, higher line and band; the first two share a strength."""
         emission, polarization = self._sample.emission, self._sample.polarization
         gap = gap_shift(temperature_k, self._sample.temperature)
         phonons = broadening(temperature_k, self._sample)
@@ -174,25 +171,30 @@ class Crystal:
             feed.excess_mev / self._sample.cooling.phonon
         )
         axis = polarization.axis % 180
+        centre = emission.line_low + gap + shift
+        weight, narrow = emission.weight_low, emission.se_fwhm + phonons
         low = Line(
-            energy_mev=emission.line_low + gap + shift,
-            fwhm_mev=emission.se_fwhm + phonons,
-            rate=0.0,
+            energy_mev=centre,
+            fwhm_mev=narrow,
+            rate=weight * stimulated,
             dolp=polarization.low * kept,
             axis_deg=axis,
             lifetime_ps=self._sample.lifetime.stimulated,
         )
-        high = replace(
-            low,
-            energy_mev=low.energy_mev + emission.splitting,
+        high = Line(
+            energy_mev=centre + emission.splitting,
+            fwhm_mev=narrow,
+            rate=(1 - weight) * stimulated,
             dolp=polarization.high * kept,
             axis_deg=(axis + 90) % 180,
+            lifetime_ps=self._sample.lifetime.stimulated,
         )
-        band = replace(
-            low,
+        band = Line(
             energy_mev=emission.spe_center + gap + shift / 2,
             fwhm_mev=emission.spe_fwhm + phonons,
+            rate=spontaneous,
             dolp=polarization.spe * kept,
+            axis_deg=axis,
             lifetime_ps=self.spontaneous_time(temperature_k),
         )
         return low, high, band

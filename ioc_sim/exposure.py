@@ -54,8 +54,11 @@ class Exposure:
         self.diffuse = 0.0
         """Charge that fell evenly on all rows so far, in e- per column."""
         self._illuminate = illuminate
-        cells = max(math.ceil(exposure_s / LONGEST_PART), 1)
-        self._edges = np.linspace(start_s, start_s + exposure_s, cells + 1).tolist()
+        cells = math.ceil(exposure_s / LONGEST_PART)
+        end_s = start_s + exposure_s
+        self._edges = [start_s, end_s]
+        if cells > 1:
+            self._edges = np.linspace(start_s, end_s, cells + 1).tolist()
         self._integrated = 0
 
     @property

@@ -22,6 +22,9 @@ FloatArray = npt.NDArray[np.float64]
 FADING_PUMP = Pump(wavelength_nm=495.0, bandwidth_nm=1.8, power_uw=50.0)
 """Pump for which the rate of photodegradation is stated."""
 
+AS_STATED: FloatArray = np.ones(())
+"""Efficiency of the first grating, behind which the camera's rates are stated."""
+
 REMEMBERED_RATES = 8
 """Expected rates that are kept: a bench at rest asks for the same one again."""
 
@@ -214,7 +217,7 @@ class LightPath:
     ) -> FloatArray:
         """Efficiency of the grating in the beam, relative to the first one."""
         if state.grating == 1:
-            return np.ones(())
+            return AS_STATED
         spectrometer = self._sample.spectrometer
         return detection.grating_efficiency(wavelength_nm, spectrometer, state.grating)
 

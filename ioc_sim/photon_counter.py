@@ -33,7 +33,7 @@ NEAR = 0.9
 """Share of the trip rate below which no noise of the light reaches it: its drift and
 jitter are a few per cent."""
 
-GATES_AT_ONCE = 5
+GATES_AT_ONCE = 2
 """Gates that the protection looks at together, while something moves."""
 
 HZ_PER_MHZ = 1e6
