@@ -17,6 +17,7 @@ from ophyd.signal import EpicsSignalBase
 from ophyd.utils.epics_pvs import AlarmSeverity
 
 from triplet_bluesky.devices import Bench, IocStatus
+from triplet_bluesky.devices.channels import release
 from triplet_bluesky.devices.connection import Connection, epics_signals, survey
 from triplet_bluesky.devices.operation import CONNECTION_ERRORS, read_fresh
 
@@ -171,10 +172,7 @@ def examine(prefix: str, timeout: float) -> list[Health]:
         ],
         deadline,
     )
-    if not any(one.silent for one in connections.values()):
-        # else ophyd still waits for answers, and would stumble over closed channels
-        for device in every:
-            device.destroy()
+    release(every)
     return found
 
 

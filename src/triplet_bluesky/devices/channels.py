@@ -244,7 +244,7 @@ def _release_pvs(*pvs: Any) -> None:
 
 
 def _give_up(pv: Any) -> bool:
-    """Give a PV up, and tell whether nothing uses it; older ones have no way to know."""
+    """Give a PV up, and tell whether nothing uses it, as far as it knows."""
     return pv.give_up() if isinstance(pv, ChannelPV) else True
 
 
