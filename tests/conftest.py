@@ -24,10 +24,14 @@ def _free_port() -> int:
             return port
 
 
+SECOND_PORT = "TRIPLET_TEST_SECOND_PORT"
+"""Names the port on which clients of this process find a second IOC."""
+
+os.environ[SECOND_PORT] = str(_free_port())
 os.environ.update(
     {
         "EPICS_CA_AUTO_ADDR_LIST": "NO",
-        "EPICS_CA_ADDR_LIST": "127.0.0.1",
+        "EPICS_CA_ADDR_LIST": f"127.0.0.1 127.0.0.1:{os.environ[SECOND_PORT]}",
         "EPICS_CA_SERVER_PORT": str(_free_port()),
         "EPICS_CA_REPEATER_PORT": str(_free_port()),
     }

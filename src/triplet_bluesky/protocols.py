@@ -69,10 +69,10 @@ class MicroPLBench(Protocol):
         The spectrometer: readable ``wavelength``, that of each pixel, in nm; settings
         ``exit_port`` (``"Direct"`` to the camera) and ``lamp`` (``"On"`` or ``"Off"``).
     ccd
-        The camera: ``cam`` with ``acquire_time`` (s, with ``limits``), ``image_mode``,
+        The camera: ``cam`` with ``acquire_time`` (s, with ``limits``),
         ``read_out_mode`` (``"FVB"`` to add columns up) and ``saturation_level``,
         settable ``subexposures``, readable ``counts`` of shape
-        ``(subexposures, pixels)``; it can be triggered and stopped.
+        ``(subexposures, pixels)``; it can be staged, triggered and stopped.
     ioc
         What identifies the IOC.
     """

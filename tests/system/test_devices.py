@@ -147,8 +147,26 @@ def test_a_dose_without_light_fails_with_what_to_look_at(bench):
     bench.laser.emission.set("On").wait(5)
 
 
+def test_a_spectrum_is_refused_while_the_camera_takes_frames_without_end(bench):
+    bench.ccd.cam.image_mode.set("Continuous").wait(5)
+
+    with pytest.raises(AcquireError, match=r"cam1:ImageMode is Continuous, expected S"):
+        bench.ccd.trigger().wait(20)
+
+
+def test_staging_takes_single_frames_and_puts_the_mode_back(bench):
+    mode = bench.ccd.cam.image_mode
+    mode.set("Continuous").wait(5)
+
+    bench.ccd.stage()
+    assert mode.position == "Single"
+    bench.ccd.unstage()
+
+    assert mode.position == "Continuous"
+    mode.set("Single").wait(5)
+
+
 def test_each_trigger_gives_as_many_new_frames_as_asked_for(bench):
-    bench.ccd.cam.image_mode.set("Single").wait(5)
     bench.ccd.cam.acquire_time.set(0.05).wait(5)
     bench.ccd.subexposures.set(3).wait(1)
     first = int(bench.ccd.image.unique_id.get())

@@ -284,6 +284,7 @@ def test_an_endless_acquisition_ends_when_it_is_aborted(pv):
     assert done.wait(TIMEOUT)
     assert fresh(state, as_string=True) == "Aborted"
     assert fresh(acquire) == 0
+    pv("CCD:cam1:ImageMode").put("Single", wait=True)
 
 
 def test_the_meter_measures_the_power_with_the_shutter_closed(pv):

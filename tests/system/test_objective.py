@@ -130,6 +130,7 @@ def lit(ioc):
     bench.ccd.cam.acquire_time.set(0.2).wait(TIMEOUT)
     bench.ccd.subexposures.set(1).wait(TIMEOUT)
     bench.power_control.shutter.set("Open").wait(TIMEOUT)
+    bench.ccd.stage()
 
     def look():
         bench.ccd.trigger().wait(TIMEOUT)
@@ -138,6 +139,7 @@ def lit(ioc):
         return (counts - 300)[np.abs(wavelength - 530.9) < 0.3].sum()
 
     yield look
+    bench.ccd.unstage()
     bench.power_control.shutter.set("Closed").wait(TIMEOUT)
     bench.disconnect()
 

@@ -103,6 +103,16 @@ class FakeCCD(FakeDevice):
 
     saturation = 65535
 
+    staged = False
+
+    def stage(self):
+        self.staged = True
+        return [self]
+
+    def unstage(self):
+        self.staged = False
+        return [self]
+
     def stop(self, *, success=False):  # noqa: ARG002 - the signature of ophyd
         self.log.append(("ccd", "stop"))
 
@@ -110,6 +120,7 @@ class FakeCCD(FakeDevice):
         exposure = self.cam.acquire_time.position
         shutter = self.bench.power_control.shutter.position
         self.log.append(("ccd", f"expose {exposure:g} {shutter}"))
+        self.staged_for.append(self.staged)
         frames = np.full((int(self.subexposures.position), 64), 300.0)
         if shutter == "Open":
             frames[:, 32] += self.rate * exposure
@@ -133,7 +144,6 @@ def bench():
 
     cam = SimpleNamespace(
         acquire_time=setting("ccd_cam_acquire_time", 1.0, limits=(0.0, 3600.0)),
-        image_mode=setting("ccd_cam_image_mode", "Continuous"),
         read_out_mode=setting("ccd_cam_read_out_mode", "FVB"),
         saturation_level=setting("ccd_cam_saturation_level", 65535),
     )
@@ -147,7 +157,7 @@ def bench():
         sensitivity=setting("ccd_cam_sensitivity", 10.0),
         saturation_level=cam.saturation_level,
     )
-    ccd.cam, ccd.log, ccd.rate = cam, log, 1e5
+    ccd.cam, ccd.log, ccd.staged_for, ccd.rate = cam, log, [], 1e5
     ccd.fails, ccd.fails_at, ccd.attempts = None, 0, itertools.count()
     control = FakeControl(
         "power_control",

@@ -27,6 +27,9 @@ __all__ = ["CCD", "IMAGE", "Camera", "CameraNumber", "ImagePlugin"]
 IMAGE = "Image"
 """Read-out mode in which each pixel of the chip is read, not sums of columns."""
 
+SINGLE = "Single"
+"""Image mode in which an acquisition ends after one frame."""
+
 FULL_SCALE_ADU = 65535
 """Saturation of the converter, which has 16 bits; that of the pixels may be below."""
 
@@ -105,8 +108,8 @@ class CCD(Device):
     A cosmic ray hits one sub-exposure of a pixel and not the others, so a stack can be
     cleaned where a single long exposure cannot.
 
-    Staging lets the camera hand its frames to the image plugin, and wait for it;
-    unstaging puts back what was set.
+    Staging lets the camera take one frame at a time, hand it to the image plugin, and
+    wait for that; unstaging puts back what was set.
 
     Parameters
     ----------
@@ -148,7 +151,7 @@ class CCD(Device):
         self._settings = Staged(self)
 
     def stage(self) -> list[object]:
-        """Let the camera hand its frames to the image plugin, and wait for it.
+        """Let the camera take single frames, hand them to the plugin, and wait for it.
 
         Returns
         -------
@@ -164,6 +167,7 @@ class CCD(Device):
         """
         devices = super().stage()
         try:
+            self._settings.set(self.cam.image_mode, SINGLE)
             self._settings.set(self.cam.array_callbacks, "Enable")
             self._settings.set(self.cam.wait_for_plugins, "Yes")
             self._settings.set(self.image.enable, "Enable")
@@ -224,6 +228,13 @@ class CCD(Device):
             msg = (
                 f"{label(self)}: the camera takes images; expected it to add columns "
                 "up; is ccd_images staged as well, or was the mode left so by hand?"
+            )
+            raise AcquireError(msg)
+        mode = self.cam.image_mode.position
+        if mode != SINGLE:
+            msg = (
+                f"{label(self)}: {self.cam.image_mode.setpoint.pvname} is {mode}, "
+                f"expected {SINGLE}; stage the camera, as plans do, or set it by hand"
             )
             raise AcquireError(msg)
         exposure = float(self.cam.acquire_time.position)

@@ -174,7 +174,6 @@ def ple(
                 bench.power_control.attenuator,
                 bench.analyser.inserted,
                 bench.analyser.half_wave_plate,
-                bench.ccd.cam.image_mode,
                 bench.ccd.cam.acquire_time,
                 bench.ccd.subexposures,
             ],
@@ -198,6 +197,7 @@ def _scan(
 
     around = [bench.laser, bench.ioc, bench.objective, *detectors[3:]]
 
+    @bpp.stage_decorator([bench.ccd])
     @bpp.baseline_decorator(around)
     @bpp.run_decorator(md=metadata)
     def run() -> MsgGenerator[Any]:
@@ -218,7 +218,6 @@ def _prepare(bench: MicroPLBench, measurement: Measurement) -> MsgGenerator[None
     rate = yield from bps.rd(bench.laser.repetition_rate, default_value=math.nan)
     yield from bps.mv(bench.power_control.shutter, "Closed")
     yield from bps.mv(bench.power_control.repetition_rate, rate)
-    yield from bps.mv(bench.ccd.cam.image_mode, "Single")
     yield from bps.mv(bench.ccd.subexposures, measurement.subexposures)
     if measurement.analyser == "out":
         yield from bps.mv(bench.analyser.inserted, "Out")

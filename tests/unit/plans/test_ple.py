@@ -195,10 +195,17 @@ def settings(bench):
             bench.analyser.half_wave_plate,
             bench.analyser.inserted,
             bench.ccd.cam.acquire_time,
-            bench.ccd.cam.image_mode,
             bench.ccd.subexposures,
         )
     }
+
+
+def test_the_camera_is_staged_for_its_exposures_and_only_for_them(RE, bench):
+    RE(ple(bench, [500.0, 530.0]))
+
+    assert bench.ccd.staged_for
+    assert all(bench.ccd.staged_for)
+    assert not bench.ccd.staged
 
 
 def test_everything_is_put_back_after_success(RE, bench):
