@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import bluesky.plans as bp
 import pytest
 from bluesky import RunEngine
-from bluesky import plan_stubs as bps
 
 from triplet_bluesky.devices import Bench
 from triplet_bluesky.devices.connection import epics_signals
