@@ -5,6 +5,7 @@ here, before pytest imports any test module.
 """
 
 import os
+import signal
 import socket
 
 
@@ -24,7 +25,10 @@ def _free_port() -> int:
             return port
 
 
-SECOND_PORT = "TRIPLET_TEST_SECOND_PORT"
+# A shell's background job ignores it, and so would all that the tests start:
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SECOND_PORT = "SECOND_CA_SERVER_PORT"
 """Names the port on which clients of this process find a second IOC."""
 
 os.environ[SECOND_PORT] = str(_free_port())

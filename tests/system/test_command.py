@@ -18,12 +18,6 @@ pytestmark = [pytest.mark.ioc, pytest.mark.tiled, pytest.mark.timeout(300)]
 TRIPLET = [sys.executable, "-m", "triplet_bluesky.cli"]
 FAST = ["--time-factor", "100"]
 
-AS_FROM_A_TERMINAL = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
 READ_BACK = """
 import json, sys
 from tiled.client import from_uri
@@ -65,7 +59,7 @@ def triplet(*arguments, env, check=True):
 
 def start(*arguments, env):
     return subprocess.Popen(
-        [sys.executable, "-c", AS_FROM_A_TERMINAL, *TRIPLET, *map(str, arguments)],
+        [*TRIPLET, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

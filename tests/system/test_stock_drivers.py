@@ -44,7 +44,7 @@ def bench(prefix):
         env=os.environ
         | {
             "PYTHONPATH": str(ROOT),
-            "EPICS_CA_SERVER_PORT": os.environ["TRIPLET_TEST_SECOND_PORT"],
+            "EPICS_CA_SERVER_PORT": os.environ["SECOND_CA_SERVER_PORT"],
         },
     )
     with process:

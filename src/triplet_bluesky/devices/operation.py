@@ -77,7 +77,9 @@ class Halt:
         self.excused = False
 
     def stop(self, *, success: bool) -> None:
-        """Let the operation put nothing any more.
+        """Let the operation put nothing any more; the first stop decides how it ends.
+
+        A plan that is aborted while it pauses stops its devices once more.
 
         Parameters
         ----------
@@ -85,8 +87,8 @@ class Halt:
             Whether it is excused; Bluesky stops devices with True when it pauses.
         """
         with self._lock:
+            self.excused = self.excused or (success and not self._stopped)
             self._stopped = True
-            self.excused = success
 
     def issue(self, signal: EpicsSignal, value: float | str) -> threading.Event:
         """Put a value without waiting, unless stopped before.

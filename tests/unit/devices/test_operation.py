@@ -45,6 +45,17 @@ def test_a_device_that_cannot_be_stopped_hides_no_failure():
         status.wait(DEADLINE)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_the_first_stop_decides_whether_the_work_is_excused(first):
+    halt = Halt()
+    halt.stop(success=first)
+    halt.stop(success=not first)
+
+    status = run_operation(Stage(), fail, halt)
+
+    assert isinstance(status.exception(DEADLINE), MoveError) != first
+
+
 def test_work_that_ends_well_stops_nothing():
     stage = Stage()
 
