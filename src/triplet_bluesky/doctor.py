@@ -4,7 +4,6 @@ Imported after the environment of Channel Access is set, like `triplet_bluesky.h
 """
 
 import json
-import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -63,9 +62,6 @@ def run_doctor(
         else:
             with console.status(f"asking {settings.prefix} ..."):
                 found = examine(settings.prefix, timeout)
-    if any(one.state in {"slow", "incomplete"} for one in found):
-        # ophyd still waits for answers; how that ends is of no more interest
-        logging.getLogger("ophyd").setLevel(logging.CRITICAL + 1)
     helpers = _services(settings)
     healthy = all(one.well for one in found)
     if as_json:
