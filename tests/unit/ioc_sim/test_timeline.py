@@ -112,7 +112,7 @@ def focus(world):
 
 def error(world, start_s=0.5, end_s=6.0):
     """What the middle of each part misses on any pixel, in the brightest one."""
-    charge = world.expected_charge(start_s, end_s - start_s)
+    charge = world.sensor.expected_charge(start_s, end_s - start_s)
     edges = [
         time
         for a, b in world._states.parts(start_s, end_s)
