@@ -13,11 +13,11 @@ from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 from ioc_sim.alarms import NO_ALARM, Alarm
 from ioc_sim.base import Instrument
 from ioc_sim.channels import RefusedPutError
+from ioc_sim.cryostat_state import CryostatReading
 from ioc_sim.declare import choice, choice_rbv, integer_rbv, number, number_rbv
 from ioc_sim.helium_flow import HeliumFlow
 from ioc_sim.settling import Settling
 from ioc_sim.temperature_control import MODES, RANGES, TRIPS
-from ioc_sim.thermal import CryostatReading
 from ioc_sim.thermometers import SHOWN, Thermometers
 from ioc_sim.vocabulary import NO_YES, OFF_ON
 from ioc_sim.world import World

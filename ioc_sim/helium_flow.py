@@ -13,8 +13,8 @@ from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 from ioc_sim.alarms import NO_ALARM, Alarm
 from ioc_sim.base import Instrument, Part, pass_time
 from ioc_sim.channels import Channel, RefusedPutError
+from ioc_sim.cryostat_state import STEP, CryostatReading
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv
-from ioc_sim.thermal import STEP, CryostatReading
 
 __all__ = ["HeliumFlow"]
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ioc_sim.base import Instrument, Part
+from ioc_sim.cryostat_state import CryostatReading
 from ioc_sim.declare import choice_rbv, number, number_rbv
-from ioc_sim.thermal import CryostatReading
 from ioc_sim.thermometers import SHOWN
 from ioc_sim.vocabulary import NO_YES
 

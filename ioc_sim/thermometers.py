@@ -8,8 +8,8 @@ from caproto import AlarmSeverity, AlarmStatus
 
 from ioc_sim.alarms import NO_ALARM, Alarm
 from ioc_sim.base import Instrument, Part
+from ioc_sim.cryostat_state import CryostatReading
 from ioc_sim.declare import choice_rbv, number, number_rbv
-from ioc_sim.thermal import CryostatReading
 
 __all__ = ["SHOWN", "Thermometers"]
 

@@ -85,7 +85,7 @@ def act(world, until_s):
             world.hwp_deg.ramp(second, second + 0.7, 40.0 * (second % 3))
             world.objective_x.ramp(second, second + 0.4, 20 + second % 2)
     if world.now() == 0.0:
-        world.cryostat.set_point(5.0, 20.0)
+        world.cryostat.change(5.0, set_point_k=20.0)
     world.clock.advance(until_s - world.now())
 
 

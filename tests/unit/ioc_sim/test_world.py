@@ -121,7 +121,7 @@ def test_the_same_seed_and_commands_give_the_same_counts(bench):
 def test_counts_do_not_depend_on_polling_or_on_other_frames(bench):
     polled, alone = bench(), bench()
     for world in (polled, alone):
-        world.cryostat.set_point(0.5, 6.0)
+        world.cryostat.change(0.5, set_point_k=6.0)
     for time in np.arange(0.5, 30.0, 0.21):
         polled.cryostat.read(time)
         polled.beam.power(time, time)
@@ -139,7 +139,7 @@ def test_the_order_of_commands_to_different_axes_does_not_matter(bench):
             lambda: world.filter_nm.move(1.0, 522.0, motion.FILTER_SPEED),
             lambda: world.od.move(1.0, 1.0, motion.OD_SPEED),
             lambda: world.hwp_deg.move(1.0, 40.0, motion.HWP_SPEED),
-            lambda: world.cryostat.set_point(1.0, 5.0),
+            lambda: world.cryostat.change(1.0, set_point_k=5.0),
         ]
 
     forward, backward = bench(), bench()
@@ -226,7 +226,7 @@ def test_a_ramp_during_an_exposure_is_its_mean_over_time(quiet, bench):
 
 def test_a_temperature_ramp_during_an_exposure_is_its_mean(quiet, bench):
     world = bench(quiet, power_uw=10.0)
-    world.cryostat.set_point(0.0, 10.0)
+    world.cryostat.change(0.0, set_point_k=10.0)
 
     moving = world.sensor.expected_charge(0.0, 20.0)
 
