@@ -160,8 +160,8 @@ def physics() -> dict[str, dict[str, list[float]]]:
             replace(state, power_uw=20 + turn / 10)
         ),
         "expected rate, again": lambda _: world.expected_rate(state),
-        "frame of 0 s": lambda turn: world.frame(1.0, 0.0, turn + 1),
-        "frame of 1 s": lambda turn: world.frame(1.0, 1.0, turn + 1),
+        "frame of 0 s": lambda turn: world.sensor.frame(1.0, 0.0, turn + 1),
+        "frame of 1 s": lambda turn: world.sensor.frame(1.0, 1.0, turn + 1),
     }
     return {
         what: rounds({"ours": action, "noise": noise})

@@ -36,7 +36,7 @@ def lit(exit_port: float) -> World:
     for history, value in (
         (world.emission, 1.0),
         (world.level, 100.0),
-        (world.od, math.log10(world.maximum_power(526.0, 1.8) / PUMP_UW)),
+        (world.od, math.log10(world.beam.maximum_power(526.0, 1.8) / PUMP_UW)),
         (world.shutter, 1.0),
         (world.hwp_deg, 17.5),
         (world.exit_port, exit_port),
@@ -51,7 +51,7 @@ def measure() -> dict[str, dict[str, list[float]]]:
     generator = np.random.default_rng(0)
 
     def spectrum(turn: int) -> object:
-        return camera.frame(SETTLED_S + turn, 1.0, turn + 1)
+        return camera.sensor.frame(SETTLED_S + turn, 1.0, turn + 1)
 
     def histogram(turn: int, **plan: float) -> Histogramming:
         settings = Plan(settings=Settings(), **{"time_s": LONGEST_S, **plan})
@@ -61,7 +61,7 @@ def measure() -> dict[str, dict[str, list[float]]]:
         return counted
 
     by_counts = histogram(0, stop_total=PHOTONS)
-    pixels = np.maximum(camera.expected_charge(SETTLED_S, 1.0), 0.0)
+    pixels = np.maximum(camera.sensor.expected_charge(SETTLED_S, 1.0), 0.0)
     bins = by_counts.counts[:3206].astype(float)
     actions: dict[str, tuple[Callable[[int], object], Callable[[int], object]]] = {
         "spectrum of 1 s": (spectrum, lambda _: generator.poisson(pixels)),

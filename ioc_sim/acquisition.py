@@ -103,14 +103,14 @@ class Acquisition:
             await camera.show_state("Acquire", "Acquiring data")
             await camera.show("NumExposuresCounter_RBV", scan)
             await camera.show("TimeRemaining_RBV", exposure)
-            exposed = self._world.expose(begin, exposure)
+            exposed = self._world.sensor.expose(begin, exposure)
             while not exposed.done:
                 if not await self._wait(exposed.next_s):
                     return None
                 await exposed.advance(exposed.next_s)
             await camera.show_state("Readout", "Reading out")
             noise = scan << 32 | number
-            counts = self._world.develop(exposed, noise, setting)
+            counts = self._world.sensor.develop(exposed, noise, setting)
             frame = _added(frame, counts) if scan else counts
             await camera.show("NumExposuresCounter_RBV", scan + 1)
             if not await self._wait(begin + exposure + settings.read_out_s):

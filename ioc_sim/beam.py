@@ -4,8 +4,10 @@ from ioc_sim import source
 from ioc_sim.axes import Axes
 from ioc_sim.faults import Faults
 from ioc_sim.history import History
-from ioc_sim.sample import Source
+from ioc_sim.random_streams import hash_noise
+from ioc_sim.sample import Sample
 from ioc_sim.source import LightNoise
+from ioc_sim.timeline import cut
 
 __all__ = ["Beam"]
 
@@ -19,21 +21,25 @@ class Beam:
     ----------
     seed
         Seed of the bench.
-    laser
-        Parameters of the laser and the filter.
+    sample
+        Parameters of the bench.
     axes
         What the instruments do.
     faults
         What is wrong with them.
     """
 
-    def __init__(self, seed: int, laser: Source, *, axes: Axes, faults: Faults) -> None:
-        self._laser = laser
+    def __init__(
+        self, seed: int, sample: Sample, *, axes: Axes, faults: Faults
+    ) -> None:
+        self._seed = seed
+        self._source = sample.source
+        self._monitor_noise = sample.laser.monitor_noise
         self._axes = axes
         self._mode_hop = faults.history("laser_mode_hop")
         self._filter_slip = faults.history("filter_slip")
         self._leak = faults.history("shutter_leak")
-        self._noise = LightNoise(seed, laser)
+        self._noise = LightNoise(seed, sample.source)
         self.steps: dict[History, float] = {
             axes.emission: 0.1,
             axes.level: 1.0,
@@ -60,7 +66,7 @@ class Beam:
         wavelength_nm, bandwidth_nm
             Centre and FWHM of the pump line, in nm.
         """
-        return source.maximum_power(wavelength_nm, bandwidth_nm, self._laser)
+        return source.maximum_power(wavelength_nm, bandwidth_nm, self._source)
 
     def output(self, time_s: float) -> float:
         """Give the laser's output without noise, as a share of the full one.
@@ -111,6 +117,39 @@ class Beam:
         most = self.maximum_power(self.centre_nm(middle), bandwidth_nm)
         power = most * strength * 10 ** -axes.od.at(middle)
         return power * self.noise(start_s, end_s)
+
+    def mean_power(self, start_s: float, end_s: float) -> float:
+        """Give the mean of the power before the shutter in any interval, in uW.
+
+        Parameters
+        ----------
+        start_s, end_s
+            The interval, in simulated seconds; a time if it is empty.
+        """
+        if end_s <= start_s:
+            return self.power_before_shutter(end_s, end_s)
+        energy = sum(
+            self.power_before_shutter(a, b) * (b - a)
+            for a, b in cut(start_s, end_s, self.steps)
+        )
+        return energy / (end_s - start_s)
+
+    def monitor_percent(self, second: int) -> float:
+        """Give what the laser's monitor diode averaged over one second.
+
+        Parameters
+        ----------
+        second
+            Number of the second; it has passed by now.
+
+        Returns
+        -------
+        :
+            Output before the filter, in % of the full one.
+        """
+        output = self.output(second + 0.5) * self.noise(second, second + 1)
+        noise = self._monitor_noise * hash_noise(self._seed, "monitor", second)
+        return PERCENT * output * (1 + noise)
 
     def power(self, start_s: float, end_s: float) -> float:
         """Give the power at the sample, in uW.

@@ -142,9 +142,11 @@ class Camera(_Declared):
         """What an acquisition that began now would keep to."""
         numbers = {"Single": 1, "Multiple": self.value("NumImages")}
         read_out, region = self._read_out, self._region
-        level = self._world.saturation_level(read_out)
+        level = self._world.sensor.saturation_level(read_out)
         attributes = {name: self.value(name) for name in RECORDED} | region
-        attributes["Sensitivity"] = self._world.gain_e_per_adu(read_out.preamp_gain)
+        attributes["Sensitivity"] = self._world.sensor.gain_e_per_adu(
+            read_out.preamp_gain
+        )
         attributes["SaturationLevel"] = level
         return Settings(
             frames=numbers.get(self.value("ImageMode")),
@@ -228,9 +230,9 @@ class Camera(_Declared):
         await self.show("ArraySizeX_RBV", columns)
         await self.show("ArraySizeY_RBV", rows)
         await self.show("ArraySize_RBV", 2 * rows * columns)
-        gain = self._world.gain_e_per_adu(setting.preamp_gain)
+        gain = self._world.sensor.gain_e_per_adu(setting.preamp_gain)
         await self.show("Sensitivity_RBV", gain)
-        await self.show("FullWell_RBV", self._world.full_well_e(setting))
+        await self.show("FullWell_RBV", self._world.sensor.full_well_e(setting))
         await self.show("SaturationLevel_RBV", settings.saturation_level)
         await self.show("ReadOutTime_RBV", settings.read_out_s)
         await self.show("FramePeriod_RBV", settings.period_s)

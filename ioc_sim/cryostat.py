@@ -6,16 +6,19 @@ with the finger on input A (index 0), the sample on input B (1) and the heater o
 """
 
 import asyncio
-import math
 from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
-from ioc_sim.base import Instrument, pass_time
-from ioc_sim.channels import Channel, RefusedPutError
+from ioc_sim.alarms import NO_ALARM, Alarm
+from ioc_sim.base import Instrument
+from ioc_sim.channels import RefusedPutError
+from ioc_sim.cryostat_state import CryostatReading
 from ioc_sim.declare import choice, choice_rbv, integer_rbv, number, number_rbv
+from ioc_sim.helium_flow import HeliumFlow
+from ioc_sim.settling import Settling
 from ioc_sim.temperature_control import MODES, RANGES, TRIPS
-from ioc_sim.thermal import STEP, CryostatReading
+from ioc_sim.thermometers import SHOWN, Thermometers
 from ioc_sim.vocabulary import NO_YES, OFF_ON
 from ioc_sim.world import World
 
@@ -27,14 +30,8 @@ PERIOD = 0.2
 TEMPERATURE = (3.5, 310.0)
 """Range of the set point, K."""
 
-SHOWN = (0.0, 320.0)
-"""Range to show temperatures in, K."""
-
 RATE = (0.1, 30.0)
 """Range of the ramp rate, K/min."""
-
-LIMIT = (0.0, 2999.0)
-"""Range of the temperature limits, K, from the controller's manual."""
 
 PROPORTIONAL = (0.1, 1000.0)
 """Range of P, %/K, from the controller's manual."""
@@ -45,105 +42,17 @@ INTEGRAL = (0.0, 1000.0)
 DERIVATIVE = (0.0, 200.0)
 """Range of D, %, from the controller's manual."""
 
-PRESSURE = (0.0, 1100.0)
-"""Range of the vacuum gauge, mbar."""
-
-HELIUM_ALARMS = (20.0, 5.0)
-"""Levels of the dewar below which to order helium (MINOR), and below which the flow
-fades (MAJOR), %."""
-
-VACUUM_ALARMS = (1e-4, 1e-3)
-"""Pressures above which the vacuum is poor (MINOR), and above which it warms the finger
-(MAJOR), mbar."""
-
 PERCENT = (0.0, 100.0)
-SENSOR_STATES = (
-    "Valid",
-    "Invalid",
-    "Temp Under",
-    "Temp Over",
-    "Sensor Zero",
-    "Sensor Over",
-)
-FLOW_MODES = ("Manual", "Automatic")
 RESET = ("Idle", "Reset")
 
 DRIVER = "lakeshore336"
-MERCURY = "Oxford Mercury iTC (ISIS EPICS-MercuryiTC)"
-WINDOW = "none: judged by this IOC; lakeshore336 has IN_WINDOW1, without a time"
+
+TRIPPED = Alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
 
 
 class Cryostat(Instrument):
     """Cools the sample; a client waits for Stable_RBV, not for the put."""
 
-    finger = number_rbv(
-        "KRDG0",
-        4,
-        SHOWN,
-        "K",
-        precision=4,
-        doc="Cold finger; the loop controls by it",
-        mirrors=f"{DRIVER} KRDG0",
-    )
-    sample = number_rbv(
-        "KRDG1",
-        4,
-        SHOWN,
-        "K",
-        precision=4,
-        doc="Sample; NaN with INVALID alarm when its thermometer has failed",
-        mirrors=f"{DRIVER} KRDG1",
-    )
-    finger_status = choice_rbv(
-        "RDGST0",
-        SENSOR_STATES,
-        "Valid",
-        doc="State of the finger's thermometer",
-        mirrors=f"{DRIVER} RDGST0",
-    )
-    sample_status = choice_rbv(
-        "RDGST1",
-        SENSOR_STATES,
-        "Valid",
-        doc="State of the sample's thermometer",
-        mirrors=f"{DRIVER} RDGST1",
-    )
-    finger_limit = number(
-        "TLIMIT_S0",
-        320,
-        LIMIT,
-        "K",
-        precision=1,
-        doc="Finger temperature above which the heater is switched off; 0 for none",
-        mirrors=f"{DRIVER} TLIMIT_S0",
-    )
-    finger_limit_rbv = number_rbv(
-        "TLIMIT0",
-        320,
-        LIMIT,
-        "K",
-        precision=1,
-        doc="Limit of the finger now",
-        mirrors=f"{DRIVER} TLIMIT0",
-    )
-    sample_limit = number(
-        "TLIMIT_S1",
-        320,
-        LIMIT,
-        "K",
-        precision=1,
-        doc="Sample temperature above which the heater is switched off; 0 for none",
-        mirrors=f"{DRIVER} TLIMIT_S1",
-    )
-    sample_limit_rbv = number_rbv(
-        "TLIMIT1",
-        320,
-        LIMIT,
-        "K",
-        precision=1,
-        doc="Limit of the sample now",
-        mirrors=f"{DRIVER} TLIMIT1",
-    )
     setpoint = number(
         "SETP_S1",
         4,
@@ -339,114 +248,19 @@ class Cryostat(Instrument):
         doc="Put Reset when the reason is gone; then choose RANGE_S1",
         mirrors="none: the controller starts again with RANGE_S1",
     )
-    stable_rbv = choice_rbv(
-        "Stable_RBV",
-        NO_YES,
-        "Yes",
-        doc="The ramp was over and every reading of the sample within StableBand of "
-        "SETP_S1 for StableTime",
-        mirrors=WINDOW,
-    )
-    stable_band = number(
-        "StableBand",
-        0.05,
-        (0.001, 10),
-        "K",
-        precision=3,
-        doc="Half width of the band that counts as stable",
-        mirrors=WINDOW,
-    )
-    stable_time = number(
-        "StableTime",
-        10,
-        (0, 3600),
-        "s",
-        precision=1,
-        doc="How long it has to stay in the band",
-        mirrors=WINDOW,
-    )
-    stable_peak = number_rbv(
-        "StablePeak_RBV",
-        0,
-        SHOWN,
-        "K",
-        precision=4,
-        doc="Greatest distance of the sample from SETP_S1 within the last StableTime",
-        mirrors=WINDOW,
-    )
-    stable_rms = number_rbv(
-        "StableRms_RBV",
-        0,
-        SHOWN,
-        "K",
-        precision=4,
-        doc="Root mean square of that distance",
-        mirrors=WINDOW,
-    )
-    flow = number(
-        "Flow",
-        100,
-        PERCENT,
-        "%",
-        precision=1,
-        doc="Needle valve of the helium flow; completes when its motor has got there",
-        mirrors=f"{MERCURY} FLOW:SP",
-    )
-    flow_rbv = number_rbv(
-        "Flow_RBV",
-        100,
-        PERCENT,
-        "%",
-        precision=1,
-        doc="Opening of the needle valve now",
-        mirrors=f"{MERCURY} FLOW",
-    )
-    flow_mode = choice(
-        "FlowMode",
-        FLOW_MODES,
-        "Manual",
-        doc="Automatic opens the valve as far as the temperature needs it",
-        mirrors=f"{MERCURY} FLOW:STAT:SP",
-    )
-    flow_mode_rbv = choice_rbv(
-        "FlowMode_RBV",
-        FLOW_MODES,
-        "Manual",
-        doc="Who turns the needle valve",
-        mirrors=f"{MERCURY} FLOW:STAT",
-    )
-    helium_rbv = number_rbv(
-        "HeLevel_RBV",
-        100,
-        PERCENT,
-        "%",
-        precision=1,
-        doc="Helium left in the dewar; MINOR alarm below 20 %, MAJOR below 5 %",
-        mirrors=f"{MERCURY} HELIUM",
-    )
-    vacuum_rbv = number_rbv(
-        "Vacuum_RBV",
-        1e-6,
-        PRESSURE,
-        "mbar",
-        precision=9,
-        doc="Insulating vacuum; MINOR alarm above 1e-4 mbar, MAJOR above 1e-3 mbar",
-        mirrors="none: a gauge of its own",
-    )
 
     def __init__(self, prefix: str, *, world: World, **kwargs: Any) -> None:
         super().__init__(prefix, world=world, **kwargs)
-        self._valve_turns = asyncio.Event()
-        faults = world.faults
-        faults.watch("helium_low", self._run_dry)
-        faults.watch("vacuum_leak", self._spoil_vacuum)
-        faults.watch("thermometer_open", self._open_thermometer)
+        self._parts = [
+            part(prefix, parent=self, refresh=self._report)
+            for part in (Thermometers, HeliumFlow, Settling)
+        ]
+        for part in self._parts:
+            self.pvdb.update(part.pvdb)
 
     async def start(self) -> None:
         """Show what is set on the controller, and where it is."""
-        cryostat = self.world.cryostat
-        control, (band_k, hold_s) = cryostat.control, cryostat.stability
-        flow_mode = FLOW_MODES[cryostat.automatic_flow]
+        control = self.world.cryostat.control
         for channel, value in (
             (self.setpoint, control.set_point_k),
             (self.ramp_rate, control.ramp_k_per_min),
@@ -457,15 +271,10 @@ class Cryostat(Instrument):
             (self.p, control.p),
             (self.i, control.i),
             (self.d, control.d),
-            (self.finger_limit, _limit(control.limits_k[0])),
-            (self.sample_limit, _limit(control.limits_k[1])),
-            (self.flow, cryostat.valve_percent),
-            (self.flow_mode, flow_mode),
-            (self.flow_mode_rbv, flow_mode),
-            (self.stable_band, band_k),
-            (self.stable_time, hold_s),
         ):
-            await _show(channel, value)
+            await channel.post(value)
+        for part in self._parts:
+            await part.start()
         await self._report()
 
     async def run(self) -> None:
@@ -523,16 +332,6 @@ class Cryostat(Instrument):
         """Change the derivative setting."""
         await self._change(d=value)
 
-    @finger_limit.putter
-    async def _put_finger_limit(self, instance: Any, value: float) -> None:
-        """Change the temperature limit of the finger."""
-        await self._set_limits(value, self.sample_limit.value)
-
-    @sample_limit.putter
-    async def _put_sample_limit(self, instance: Any, value: float) -> None:
-        """Change the temperature limit of the sample."""
-        await self._set_limits(self.finger_limit.value, value)
-
     @trip_reset.putter
     async def _put_trip_reset(self, instance: Any, value: str) -> None:
         """Forget a trip whose reason is gone."""
@@ -543,162 +342,34 @@ class Cryostat(Instrument):
         await instance.post("Idle")
         raise SkipWrite
 
-    @flow.putter
-    async def _put_flow(self, instance: Any, value: float) -> None:
-        """Turn the needle valve; completes when it has got there, or is sent on."""
-        if self.flow_mode.value == "Automatic":
-            msg = f"got {value:g} while FlowMode is Automatic; put Manual to it first"
-            raise RefusedPutError(msg)
-        await instance.post(value)
-        self._valve_turns.set()
-        turns = self._valve_turns = asyncio.Event()
-        end = self.world.cryostat.set_flow(self.world.now(), value)
-        while await pass_time(self.world, end + STEP, turns):
-            pass
-        await self._report()
-        raise SkipWrite
-
-    @flow_mode.putter
-    async def _put_flow_mode(self, instance: Any, value: str) -> None:
-        """Hand the needle valve over; it goes on from where it is."""
-        now, cryostat = self.world.now(), self.world.cryostat
-        self._valve_turns.set()
-        if value == "Manual":
-            opening = cryostat.read(now).flow_percent
-            cryostat.set_flow(now, opening)
-            await self.flow.post(opening)
-        cryostat.set_automatic_flow(now, automatic=value == "Automatic")
-        await self.flow_mode_rbv.post(value)
-
-    @stable_band.putter
-    async def _put_stable_band(self, instance: Any, value: float) -> None:
-        """Judge by another band from now on."""
-        await self._set_stability(value, self.stable_time.value)
-
-    @stable_time.putter
-    async def _put_stable_time(self, instance: Any, value: float) -> None:
-        """Judge by another time from now on."""
-        await self._set_stability(self.stable_band.value, value)
-
-    async def _run_dry(self, share: Any) -> None:
-        self.world.cryostat.run_dry(self.world.now(), float(share))
-        await self._report()
-
-    async def _spoil_vacuum(self, pressure_mbar: Any) -> None:
-        self.world.cryostat.spoil_vacuum(self.world.now(), float(pressure_mbar))
-        await self._report()
-
-    async def _open_thermometer(self, share: Any) -> None:
-        now = self.world.now()
-        self.world.cryostat.open_thermometer(now, is_open=float(share) > 0)
-        await self._report()
-
     async def _change(self, **settings: Any) -> None:
         self.world.cryostat.change(self.world.now(), **settings)
         await self._report()
 
-    async def _set_limits(self, *limits_k: float) -> None:
-        await self._change(limits_k=tuple(limit or math.inf for limit in limits_k))
-
-    async def _set_stability(self, band_k: float, hold_s: float) -> None:
-        now = self.world.now()
-        self.world.cryostat.set_stability(now, band_k=band_k, hold_s=hold_s)
-        await self._report()
-
     async def _report(self) -> None:
         reading = self.world.cryostat.read(self.world.now())
-        await self._report_temperatures(reading)
+        for part in self._parts:
+            await part.show(reading)
         await self._report_settings(reading)
         await self.heater.post(reading.heater_percent)
         await self.heater_power.post(reading.heater_w)
-        await _show(self.trip_rbv, reading.trip)
+        await self.trip_rbv.post(reading.trip)
         tripped = reading.trip != TRIPS[0]
-        await self.trip_rbv.raise_alarm(
-            AlarmStatus.STATE if tripped else AlarmStatus.NO_ALARM,
-            AlarmSeverity.MAJOR_ALARM if tripped else AlarmSeverity.NO_ALARM,
-        )
-        await self.flow_rbv.post(reading.flow_percent)
-        await self.helium_rbv.post(reading.helium_percent)
-        await _raise_low(self.helium_rbv, HELIUM_ALARMS)
-        await self.vacuum_rbv.post(reading.vacuum_mbar)
-        await _raise_high(self.vacuum_rbv, VACUUM_ALARMS)
-        await self.stable_peak.post(reading.peak_k)
-        await self.stable_rms.post(reading.rms_k)
-        await _show(self.stable_rbv, NO_YES[bool(reading.stable)])
-
-    async def _report_temperatures(self, reading: CryostatReading) -> None:
-        """Show the thermometers with the alarms of their limits."""
-        temperatures = reading.finger_k, reading.sample_k
-        channels = self.finger, self.sample
-        states = self.finger_status, self.sample_status
-        limits = self.world.cryostat.control.limits_k
-        for temperature, channel, state, limit in zip(
-            temperatures, channels, states, limits, strict=True
-        ):
-            valid = not math.isnan(temperature)
-            if not valid:
-                alarm = AlarmStatus.READ, AlarmSeverity.INVALID_ALARM
-            elif temperature > limit:
-                alarm = AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM
-            else:
-                alarm = AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM
-            await channel.raise_alarm(*alarm)
-            await channel.post(temperature)
-            await _show(state, SENSOR_STATES[0 if valid else -1])
-            await state.raise_alarm(
-                AlarmStatus.NO_ALARM if valid else AlarmStatus.STATE,
-                AlarmSeverity.NO_ALARM if valid else AlarmSeverity.MAJOR_ALARM,
-            )
+        await self.trip_rbv.raise_alarm(*(TRIPPED if tripped else NO_ALARM))
 
     async def _report_settings(self, reading: CryostatReading) -> None:
         """Show what is set on the controller, where it has changed."""
         control = self.world.cryostat.control
         await self.working.post(reading.working_k)
-        await _show(self.ramping, NO_YES[bool(reading.ramping)])
-        finger_limit, sample_limit = map(_limit, control.limits_k)
+        await self.ramping.post(NO_YES[bool(reading.ramping)])
         for channel, value in (
             (self.ramp_rate_rbv, control.ramp_k_per_min),
             (self.ramp_rbv, OFF_ON[control.ramping]),
             (self.mode_rbv, control.mode),
             (self.heater_range_rbv, control.heater_range),
             (self.manual_rbv, control.manual),
-            (self.finger_limit_rbv, finger_limit),
-            (self.sample_limit_rbv, sample_limit),
             (self.p_rbv, reading.p),
             (self.i_rbv, reading.i),
             (self.d_rbv, reading.d),
         ):
-            await _show(channel, value)
-
-
-def _limit(kelvin: float) -> float:
-    """Give a temperature limit as the controller shows it: 0 for none."""
-    return kelvin if math.isfinite(kelvin) else 0.0
-
-
-async def _show(channel: Channel, value: Any) -> None:
-    """Post a value if it is another one."""
-    if channel.value != value:
-        await channel.post(value)
-
-
-async def _raise_low(channel: Channel, levels: tuple[float, float]) -> None:
-    """Raise the alarm of a value that may not be too small."""
-    low, lolo = levels
-    if channel.value < lolo:
-        await channel.raise_alarm(AlarmStatus.LOLO, AlarmSeverity.MAJOR_ALARM)
-    elif channel.value < low:
-        await channel.raise_alarm(AlarmStatus.LOW, AlarmSeverity.MINOR_ALARM)
-    else:
-        await channel.raise_alarm(AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
-
-
-async def _raise_high(channel: Channel, levels: tuple[float, float]) -> None:
-    """Raise the alarm of a value that may not be too large."""
-    high, hihi = levels
-    if channel.value > hihi:
-        await channel.raise_alarm(AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM)
-    elif channel.value > high:
-        await channel.raise_alarm(AlarmStatus.HIGH, AlarmSeverity.MINOR_ALARM)
-    else:
-        await channel.raise_alarm(AlarmStatus.NO_ALARM, AlarmSeverity.NO_ALARM)
+            await channel.post(value)

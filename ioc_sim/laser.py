@@ -440,7 +440,7 @@ class Laser(Instrument):
         await _update(self.hours_rbv, self._head.hours(now))
         await _update(self.base_temperature_rbv, self._head.base_temperature(now))
         second = int(now) - 1
-        monitor = self.world.monitor_reading(second) if second >= 0 else 0.0
+        monitor = self.world.beam.monitor_percent(second) if second >= 0 else 0.0
         await _update(self.monitor_rbv, max(monitor, 0.0))
         steady = ready and second >= max(self._warm_at, self._level_at)
         await self._show_status(self._status(off_level=steady and self._off_level()))

@@ -138,7 +138,7 @@ class Meter(Part):
 
     async def start(self) -> None:
         """Show the ranges."""
-        lowest, *_, highest = (0.0, *self._world.meter_ranges_uw)
+        lowest, *_, highest = (0.0, *self._world.meter.ranges_uw)
         for channel in (self.range_uw, self.range_rbv):
             await channel.write_metadata(
                 lower_ctrl_limit=lowest,
@@ -156,7 +156,7 @@ class Meter(Part):
     @range_uw.putter
     async def _put_range(self, instance: Any, value: float) -> None:
         """Choose the range; its read-back says which one it is."""
-        fitting = (full for full in self._world.meter_ranges_uw if value <= full)
+        fitting = (full for full in self._world.meter.ranges_uw if value <= full)
         full_uw = next(fitting)
         await instance.post(full_uw)
         await self.auto_range.post("Off")
@@ -188,8 +188,13 @@ class Meter(Part):
         if self._reading.abort.is_set():
             return
         counter = self.counter_rbv.value + 1
-        reading = world.meter_reading(
-            start, end, self.wavelength.value, counter, full_scale_uw=full_uw
+        reading = world.meter.average(
+            world.beam,
+            start,
+            end,
+            setting_nm=self.wavelength.value,
+            counter=counter,
+            full_scale_uw=full_uw,
         )
         await self.range_rbv.post(reading.full_scale_uw)
         await self.overrange_rbv.post(NO_YES[bool(reading.overrange)])

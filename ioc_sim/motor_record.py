@@ -490,9 +490,9 @@ class MotorRecord(MotorFields):
         await self.drbv.post(read)
         await self.rbv.post(self._user(read))
         positive = self._sign > 0
-        await _show(self.hls, int(plus if positive else minus))
-        await _show(self.lls, int(minus if positive else plus))
-        await _show(self.athm, int(drive.at_home))
+        await self.hls.post(int(plus if positive else minus))
+        await self.lls.post(int(minus if positive else plus))
+        await self.athm.post(int(drive.at_home))
         bits = {
             MotorStatus.DIRECTION: self.tdir.value,
             MotorStatus.DONE: self._turn is None,
@@ -503,7 +503,7 @@ class MotorRecord(MotorFields):
             MotorStatus.MINUS_LS: minus,
             MotorStatus.HOMED: self._homed,
         }
-        await _show(self.msta, sum(bit.value for bit, is_set in bits.items() if is_set))
+        await self.msta.post(sum(bit.value for bit, is_set in bits.items() if is_set))
         if self._moved is not None:
             await self._moved(drive.position)
 
@@ -553,12 +553,6 @@ class MotorRecord(MotorFields):
         """Change the alarm of the positions, as the record has one for all fields."""
         for channel in (self.val, self.rbv, self.dval, self.drbv):
             await channel.raise_alarm(*alarm)
-
-
-async def _show(channel: Channel, value: int) -> None:
-    """Post a value if it is another one."""
-    if channel.value != value:
-        await channel.post(value)
 
 
 async def _describe(channel: Channel, units: str, low: float, high: float) -> None:

@@ -177,8 +177,8 @@ class PowerControl(Instrument):
             world, world.shutter, motion.SHUTTER_SPEED, self._report_shutter
         )
         self._opener: Client | None = None
-        self._table_nm = np.asarray(world.calibration().wavelength_nm)
-        self._table_uw = world.ceiling()
+        self._table_nm = np.asarray(world.meter.calibration().wavelength_nm)
+        self._table_uw = world.meter.ceiling()
         world.faults.watch("shutter_stuck", self._watch_blade)
 
     async def start(self) -> None:
@@ -187,7 +187,7 @@ class PowerControl(Instrument):
         await self.od.post(self.world.od.at(now))
         await self.od_rbv.post(self.od.value)
         await self._report_shutter(self.world.shutter.at(now))
-        calibration = self.world.calibration()
+        calibration = self.world.meter.calibration()
         await self.calibration_wavelength_rbv.post(calibration.wavelength_nm)
         await self.calibration_ratio_rbv.post(calibration.ratio)
         await self.calibration_sigma_rbv.post(calibration.ratio_sigma)

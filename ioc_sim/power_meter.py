@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ioc_sim.beam import Beam
 from ioc_sim.random_streams import stream
 from ioc_sim.sample import Meter, Sample
 from ioc_sim.source import HC_MEV_NM, REFERENCE_NM, maximum_power
@@ -127,6 +128,36 @@ class PowerMeter:
         """
         fitting = (full for full in self.ranges_uw if power_uw <= full)
         return next(fitting, self.ranges_uw[-1])
+
+    def average(
+        self,
+        beam: Beam,
+        start_s: float,
+        end_s: float,
+        *,
+        setting_nm: float,
+        counter: int,
+        full_scale_uw: float | None = None,
+    ) -> MeterReading:
+        """Average the pump before the shutter over an interval of the past.
+
+        Parameters
+        ----------
+        beam
+            The pump.
+        start_s, end_s
+            The interval, in simulated seconds.
+        setting_nm, counter, full_scale_uw
+            As of `read`.
+        """
+        return self.read(
+            beam.mean_power(start_s, end_s),
+            beam.centre_nm((start_s + end_s) / 2),
+            setting_nm=setting_nm,
+            duration_s=end_s - start_s,
+            counter=counter,
+            full_scale_uw=full_scale_uw,
+        )
 
     def read(
         self,

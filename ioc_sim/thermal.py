@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import asdict, replace
+from typing import Any
 
 from ioc_sim import sample as truth
+from ioc_sim.cryostat_state import STEP, CryostatReading, Node
+from ioc_sim.heat_balance import heat_capacity, heat_flow
+from ioc_sim.heater_loop import HeaterLoop
+from ioc_sim.helium import flow_share, helium_level, needed_flow
 from ioc_sim.history import History
 from ioc_sim.random_streams import hash_noise
 from ioc_sim.stability import StabilityWindow
@@ -13,17 +17,11 @@ from ioc_sim.temperature_control import (
     RANGES,
     TRIPS,
     Control,
-    Gains,
-    ask_heater,
-    find_gains,
     follow_ramp,
     show_gains,
 )
 
-__all__ = ["Cryostat", "CryostatReading", "heat_capacity", "heat_flow"]
-
-STEP = 0.25
-"""Step of the integration, s: short against the fastest time constant, 1.5 s."""
+__all__ = ["Cryostat"]
 
 REST = 1e-7
 """Change of the temperatures per second below which the model is at rest, K/s."""
@@ -31,7 +29,6 @@ REST = 1e-7
 NOISE_CELL = 0.1
 """Time for which a thermometer's noise stays the same, s."""
 
-SECONDS_PER_HOUR = 3600.0
 PERCENT = 100.0
 ROOM_K = 295.0
 
@@ -53,113 +50,11 @@ STABLE_BAND = 0.05
 STABLE_TIME = 10.0
 """How long the sample stays in the band before it counts as stable at the start, s."""
 
-RESERVE = 2.0
-"""Cooling beyond the losses that the automatic needle valve provides, W; chosen."""
-
-LEAST_FLOW = 0.05
-"""Least opening of the automatic needle valve; chosen."""
-
-COOLING_DOWN = 1.0
-"""Distance to a lower set point at which the automatic valve opens fully, K; chosen."""
-
 LOOP = ("mode", "heater_range", "p", "i", "d", "manual")
 """Settings that change what the heater does at the same temperatures."""
 
 DRY_FLOW = 0.05
 """Share of the flow that a dewar gives which has just run dry; chosen."""
-
-
-class CryostatReading(NamedTuple):
-    """What the temperature controller and its gauges show."""
-
-    finger_k: float
-    sample_k: float
-    """NaN if the thermometer has lost a wire."""
-    set_point_k: float
-    """Where the temperature is to go, in K."""
-    working_k: float
-    """Where the controller holds it now, in K: follows the ramp."""
-    heater_percent: float
-    """Of the present range."""
-    heater_w: float
-    heater_range: str
-    trip: str
-    """Why the heater was switched off, until the trip is reset."""
-    p: float
-    i: float
-    d: float
-    ramping: bool
-    """Whether the working set point is on its way."""
-    flow_percent: float
-    """Opening of the needle valve."""
-    helium_percent: float
-    vacuum_mbar: float
-    stable: bool
-    peak_k: float
-    """Greatest distance of the sample from the set point within the window."""
-    rms_k: float
-    """Its root mean square."""
-
-
-def heat_capacity(temperature_k: float, cryostat: truth.Cryostat) -> float:
-    r"""Heat capacity of the finger, :math:`C = 110\,T^3/(T^3+45^3) + 0.6`, in J/K.
-
-    Parameters
-    ----------
-    temperature_k
-        Temperature of the finger.
-    cryostat
-        Parameters of the cryostat.
-    """
-    cube, knee = temperature_k**3, cryostat.capacity_knee**3
-    return cryostat.capacity * cube / (cube + knee) + cryostat.addenda
-
-
-def heat_flow(
-    temperature_k: float,
-    flow: float,
-    cryostat: truth.Cryostat,
-    *,
-    pressure_mbar: float = 0.0,
-) -> float:
-    r"""Heat into the finger without the heater, in W.
-
-    :math:`-k_f F (T - T_\mathsf{He}) + k_l (1 + p/p_0) (300 - T)`
-
-    Parameters
-    ----------
-    temperature_k
-        Temperature of the finger.
-    flow
-        Helium flow :math:`F`, from nought to one.
-    cryostat
-        Parameters of the cryostat.
-    pressure_mbar
-        Pressure :math:`p` of the gas that has leaked into the insulating vacuum.
-    """
-    cooling = cryostat.conductance * flow * (temperature_k - cryostat.helium)
-    leak = cryostat.heat_leak * (1 + pressure_mbar / cryostat.vacuum_knee)
-    return leak * (cryostat.room - temperature_k) - cooling
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Node:
-    """State of the model at one time."""
-
-    time_s: float
-    finger_k: float
-    sample_k: float
-    working_k: float
-    integral_k: float
-    heater_w: float
-    valve: float
-    """Opening of the needle valve, 0 to 1."""
-    leak_mbar: float
-    helium: tuple[float, float]
-    """When the helium level was known last, and what it was, in %."""
-    arrived_s: float | None
-    """Since when the working set point is the set point."""
-    trip: str
 
 
 class Cryostat:
@@ -193,14 +88,12 @@ class Cryostat:
         self._band = STABLE_BAND
         self._hold = STABLE_TIME
         losses = -heat_flow(start, self._valve, parameters)
-        self._node = _Node(
+        self._node = Node(
             time_s=0.0,
             finger_k=start,
             sample_k=start,
             working_k=start,
-            integral_k=(1 - parameters.feed_forward)
-            * losses
-            / self._zone(start).proportional_w_per_k,
+            integral_k=0.0,
             heater_w=losses,
             valve=self._valve,
             leak_mbar=0.0,
@@ -208,6 +101,7 @@ class Cryostat:
             arrived_s=-math.inf,
             trip=TRIPS[0],
         )
+        self._node = self._loop.take_over(self._node)
         self._following = self._node
         self._resting = False
         self._window = StabilityWindow(self._read_sample)
@@ -219,6 +113,10 @@ class Cryostat:
     def control(self) -> Control:
         """What is set on the controller."""
         return self._control
+
+    @property
+    def _loop(self) -> HeaterLoop:
+        return HeaterLoop(self._parameters, self._control)
 
     @property
     def valve_percent(self) -> float:
@@ -265,7 +163,7 @@ class Cryostat:
         self._valve, self._automatic = kept["valve"], kept["automatic"]
         self._leak_mbar = kept["leak_mbar"]
         self._band, self._hold = kept["stability"]
-        self._node = _Node(**{**node, "helium": tuple(node["helium"])})
+        self._node = Node(**{**node, "helium": tuple(node["helium"])})
         self.sample_temperature.hold(self._node.sample_k)
         self._go_on()
 
@@ -282,32 +180,8 @@ class Cryostat:
         self._stop_at(time_s)
         before, self._control = self._control, replace(self._control, **settings)
         if any(getattr(before, name) != getattr(self._control, name) for name in LOOP):
-            self._take_over()
+            self._node = self._loop.take_over(self._node)
         self._go_on()
-
-    def set_point(self, time_s: float, kelvin: float) -> None:
-        """Send the temperature to a set point, at the present ramp rate.
-
-        Parameters
-        ----------
-        time_s
-            When, in simulated seconds.
-        kelvin
-            The set point.
-        """
-        self.change(time_s, set_point_k=kelvin)
-
-    def set_ramp_rate(self, time_s: float, kelvin_per_minute: float) -> None:
-        """Set the rate at which the working set point moves.
-
-        Parameters
-        ----------
-        time_s
-            When, in simulated seconds.
-        kelvin_per_minute
-            The rate, above zero.
-        """
-        self.change(time_s, ramp_k_per_min=kelvin_per_minute)
 
     def reset_trip(self, time_s: float) -> bool:
         """Forget why the heater was switched off; its range stays off.
@@ -390,7 +264,7 @@ class Cryostat:
         """
         self._stop_at(time_s)
         low = self._parameters.helium_low
-        level = self._level(self._node, time_s)
+        level = helium_level(self._node, time_s, self._parameters)
         level = min(level, low * (1 - share * (1 - DRY_FLOW))) if share else PERCENT
         self._node = replace(self._node, helium=(time_s, level))
         self._go_on()
@@ -444,10 +318,9 @@ class Cryostat:
             Simulated seconds, not before the latest command.
         """
         node, control = self._at(time_s), self._control
-        full_w = control.power(self._parameters.heater)
-        p, i, d = show_gains(
-            find_gains(control, self._zone(node.finger_k), full_w), full_w
-        )
+        loop = self._loop
+        full_w = loop.full_w
+        p, i, d = show_gains(loop.gains(node), full_w)
         deviation = self._window.judge(
             time_s, target=control.set_point_k, duration_s=self._hold
         )
@@ -468,7 +341,7 @@ class Cryostat:
             d=d,
             ramping=node.working_k != control.set_point_k,
             flow_percent=PERCENT * node.valve,
-            helium_percent=self._level(node, time_s),
+            helium_percent=helium_level(node, time_s, self._parameters),
             vacuum_mbar=base_mbar + node.leak_mbar,
             stable=arrived and deviation.peak <= self._band,
             peak_k=deviation.peak,
@@ -490,7 +363,7 @@ class Cryostat:
         self._judge()
         self._remember()
 
-    def _at(self, time_s: float) -> _Node:
+    def _at(self, time_s: float) -> Node:
         self.advance(time_s)
         left, right = self._node, self._following
         share = (time_s - left.time_s) / STEP
@@ -513,18 +386,18 @@ class Cryostat:
         """Jump to a time while nothing changes; say whether it was possible."""
         steps = math.floor((time_s - self._node.time_s) / STEP)
         later = self._node.time_s + steps * STEP
-        if not self._resting or self._fade(self._node, later) < 1:
+        if not self._resting or flow_share(self._node, later, self._parameters) < 1:
             return False
         self._node = replace(self._node, time_s=later)
         self._following = replace(self._node, time_s=later + STEP)
         return True
 
-    def _step(self) -> _Node:
+    def _step(self) -> Node:
         node, parameters = self._node, self._parameters
         control = self._control
         working = follow_ramp(control, node.working_k, STEP)
-        heater, integral = self._heat(node, working)
-        flow = node.valve * self._fade(node, node.time_s)
+        heater, integral = self._loop.heat(node, working)
+        flow = node.valve * flow_share(node, node.time_s, parameters)
 
         def warming(temperature_k: float) -> float:
             power = heater + heat_flow(
@@ -545,93 +418,23 @@ class Cryostat:
             heater_w=heater,
             valve=self._turn_valve(node),
             leak_mbar=self._follow_leak(node),
-            helium=(end_s, self._level(node, end_s)),
+            helium=(end_s, helium_level(node, end_s, parameters)),
         )
 
-    def _heat(self, node: _Node, working_k: float) -> tuple[float, float]:
-        """Give the heater power of a step, in W, and the integral after it, in K."""
-        parameters, control = self._parameters, self._control
-        full_w = control.power(parameters.heater)
-        gains = find_gains(control, self._zone(node.finger_k), full_w)
-        error = node.working_k - node.finger_k
-        slope = (node.finger_k - node.sample_k) / parameters.sample_lag
-        wish = ask_heater(
-            control,
-            gains,
-            drive_k=error + node.integral_k - gains.derivative_s * slope,
-            forward_w=self._foresee(node, working_k - node.working_k),
-            full_w=full_w,
-        )
-        if not wish.may_integrate(error):  # a saturated controller does not wind up
-            return wish.heater_w, node.integral_k
-        integral = node.integral_k + error / gains.integral_s * STEP
-        return wish.heater_w, self._bound(node, gains, integral)
-
-    def _foresee(self, node: _Node, change_k: float) -> float:
-        """Give the power for losses and ramp that the zone mode puts on ahead, in W."""
-        losses = -heat_flow(node.working_k, node.valve, self._parameters)
-        capacity = heat_capacity(node.finger_k, self._parameters)
-        return self._parameters.feed_forward * (losses + capacity * change_k / STEP)
-
-    def _bound(self, node: _Node, gains: Gains, integral_k: float) -> float:
-        """Keep the integral to what the heater can do at the set point.
-
-        Beyond, it would take long to come back from a ramp or a change of the loop.
-        """
-        slope = gains.proportional_w_per_k
-        if not slope:
-            return 0.0
-        known = self._know(node)
-        full_w = self._control.power(self._parameters.heater)
-        low, high = -max(known, 0.0) / slope, max(full_w - known, 0.0) / slope
-        return min(max(integral_k, low), high)
-
-    def _know(self, node: _Node) -> float:
-        """Give the power that the loop puts on without an error or a ramp, in W."""
-        control = self._control
-        manual = control.manual / PERCENT * control.power(self._parameters.heater)
-        return manual + (self._foresee(node, 0.0) if control.mode == "Zone" else 0.0)
-
-    def _take_over(self) -> None:
-        """Let the integral of a changed loop hold the working set point from now on."""
-        node, control = self._node, self._control
-        full_w = control.power(self._parameters.heater)
-        gains = find_gains(control, self._zone(node.finger_k), full_w)
-        losses = -heat_flow(node.working_k, node.valve, self._parameters)
-        rest = losses - self._know(node)
-        slope = gains.proportional_w_per_k
-        integral = self._bound(node, gains, rest / slope) if slope else 0.0
-        self._node = replace(node, integral_k=integral)
-
-    def _zone(self, temperature_k: float) -> Gains:
-        """Gains that the controller chooses by itself."""
-        parameters = self._parameters
-        capacity = heat_capacity(temperature_k, parameters)
-        return Gains(
-            capacity / parameters.proportional_time, parameters.integral_time, 0.0
-        )
-
-    def _turn_valve(self, node: _Node) -> float:
+    def _turn_valve(self, node: Node) -> float:
         """Give the opening of the needle valve one step later."""
-        wanted = self._needed_flow(node) if self._automatic else self._valve
+        wanted = self._valve
+        if self._automatic:
+            wanted = needed_flow(node, self._control.set_point_k, self._parameters)
         most = self._valve_speed * STEP
         return node.valve + min(max(wanted - node.valve, -most), most)
-
-    def _needed_flow(self, node: _Node) -> float:
-        """Give the flow that cools with a reserve, or all of it on the way down."""
-        parameters = self._parameters
-        if self._control.set_point_k < node.finger_k - COOLING_DOWN:
-            return 1.0
-        wanted = RESERVE + heat_flow(node.working_k, 0.0, parameters)
-        full = wanted - RESERVE - heat_flow(node.working_k, 1.0, parameters)
-        return min(max(wanted / full, LEAST_FLOW), 1.0) if full > 0 else 1.0
 
     @property
     def _valve_speed(self) -> float:
         """Opening per second."""
         return self._parameters.valve_speed / PERCENT
 
-    def _follow_leak(self, node: _Node) -> float:
+    def _follow_leak(self, node: Node) -> float:
         """Give the pressure of the gas in the vacuum one step later."""
         distance = self._leak_mbar - node.leak_mbar
         if abs(distance) <= SETTLED * max(self._leak_mbar, COLD_VACUUM):
@@ -650,7 +453,7 @@ class Cryostat:
             self._control = replace(control, heater_range=RANGES[0])
         self._node = replace(node, arrived_s=arrived if there else None, trip=trip)
 
-    def _find_trip(self, node: _Node) -> str:
+    def _find_trip(self, node: Node) -> str:
         """Give the reason to switch the heater off now, if there is one."""
         if self._open.at(node.time_s):
             return TRIPS[2]
@@ -676,25 +479,6 @@ class Cryostat:
             self.sample_temperature.record(node.time_s, node.sample_k)
         else:
             self.sample_temperature.ramp(node.time_s, end_s, following.sample_k)
-
-    def _fade(self, node: _Node, time_s: float) -> float:
-        """Share of the flow that the dewar still gives."""
-        return min(self._level(node, time_s) / self._parameters.helium_low, 1.0)
-
-    def _level(self, node: _Node, time_s: float) -> float:
-        """Give the helium level after a time without a command, in %.
-
-        It falls by what flows: evenly while there is enough, and then ever slower.
-        """
-        since, level = node.helium
-        parameters = self._parameters
-        rate = parameters.helium_use * node.valve / SECONDS_PER_HOUR
-        low, duration = parameters.helium_low, time_s - since
-        enough = max(level - low, 0.0)
-        if rate * duration <= enough:
-            return level - rate * duration
-        rest = duration - enough / rate
-        return min(level, low) * math.exp(-rate / low * rest)
 
     def _noise(self, name: str, time_s: float) -> float:
         normal = hash_noise(self._seed, name, time_s, grid_s=NOISE_CELL)

@@ -14,7 +14,7 @@ from ioc_sim.beam import Beam
 from ioc_sim.bench_states import BenchStates
 from ioc_sim.clock import Clock
 from ioc_sim.counting import Arrivals
-from ioc_sim.exposure import Exposure, Illumination
+from ioc_sim.exposure import Illumination
 from ioc_sim.fading import CELL, Fading
 from ioc_sim.faults import Faults
 from ioc_sim.focus import overlaps
@@ -22,9 +22,9 @@ from ioc_sim.history import History
 from ioc_sim.light_path import BenchState, LightPath
 from ioc_sim.phonons import COLD_K
 from ioc_sim.pmt import photoelectrons
-from ioc_sim.power_meter import Calibration, MeterReading, PowerMeter
-from ioc_sim.random_streams import hash_noise, stream
+from ioc_sim.power_meter import PowerMeter
 from ioc_sim.sample import Sample
+from ioc_sim.sensor import Sensor
 from ioc_sim.stage import Stage
 from ioc_sim.thermal import Cryostat
 from ioc_sim.timeline import cut
@@ -36,8 +36,6 @@ FloatArray = npt.NDArray[np.float64]
 
 PERIOD = 0.1
 """Real seconds between two looks at how crystals faded, at least."""
-
-PERCENT = 100.0
 
 
 class World(Axes):
@@ -78,20 +76,24 @@ class World(Axes):
             temperature_k=self.temperature_k,
         )
         """Where the objective looks."""
-        self._beam = Beam(seed, sample.source, axes=self, faults=self.faults)
+        self.beam = Beam(seed, sample, axes=self, faults=self.faults)
+        """The pump before and behind the shutter."""
         self._states = BenchStates(
             self,
-            beam=self._beam,
+            beam=self.beam,
             stage=self.stage,
             faults=self.faults,
             temperature_k=self.temperature_k,
         )
         fade = self.faults.history("photodegradation")
-        self.fading = Fading(fade, self._states, beam=self._beam, path=self._path)
+        self.fading = Fading(fade, self._states, beam=self.beam, path=self._path)
         """What is left of the light of the crystals."""
         for history in (*self._states.histories, fade):
             history.before_forgetting = self._count_fading
-        self._meter = PowerMeter(seed, sample)
+        self.meter = PowerMeter(seed, sample)
+        """The pick-off meter; what it measures is of the beam."""
+        self.sensor = Sensor(seed, sample.ccd, self._illuminate)
+        """The chip of the camera in its light."""
 
     def now(self) -> float:
         """Give the simulated seconds since the start."""
@@ -125,109 +127,6 @@ class World(Axes):
         }
         return {**self.sample.model_dump(mode="json"), "derived": derived}
 
-    def power_before_shutter(self, time_s: float) -> float:
-        """Give the power that the sample would get through an open shutter, in uW.
-
-        Parameters
-        ----------
-        time_s
-            Simulated seconds.
-        """
-        return self._beam.power_before_shutter(time_s, time_s)
-
-    def power_at_sample(self, time_s: float) -> float:
-        """Give the power at the sample, in uW.
-
-        Parameters
-        ----------
-        time_s
-            Simulated seconds.
-        """
-        return self._beam.power(time_s, time_s)
-
-    def maximum_power(self, wavelength_nm: float, bandwidth_nm: float) -> float:
-        """Give the power at full level and no attenuation, in uW.
-
-        Parameters
-        ----------
-        wavelength_nm, bandwidth_nm
-            Centre and FWHM of the pump line, in nm.
-        """
-        return self._beam.maximum_power(wavelength_nm, bandwidth_nm)
-
-    def meter_reading(
-        self,
-        start_s: float,
-        end_s: float,
-        meter_wavelength_nm: float,
-        counter: int,
-        *,
-        full_scale_uw: float | None = None,
-    ) -> MeterReading:
-        """Average the pick-off meter over an interval of the past.
-
-        Parameters
-        ----------
-        start_s, end_s
-            The interval, in simulated seconds.
-        meter_wavelength_nm
-            Wavelength for which the meter corrects its responsivity.
-        counter
-            Number of the reading.
-        full_scale_uw
-            Range to read in, in uW; none for the least that takes the power.
-        """
-        energy = sum(
-            self._beam.power_before_shutter(a, b) * (b - a)
-            for a, b in cut(start_s, end_s, self._beam.steps)
-        )
-        duration = end_s - start_s
-        power = energy / duration if duration else self.power_before_shutter(end_s)
-        return self._meter.read(
-            power,
-            self._beam.centre_nm((start_s + end_s) / 2),
-            setting_nm=meter_wavelength_nm,
-            duration_s=duration,
-            counter=counter,
-            full_scale_uw=full_scale_uw,
-        )
-
-    def calibration(self) -> Calibration:
-        """Give the calibration from pick-off to sample, with its uncertainty."""
-        return self._meter.calibration()
-
-    def ceiling(self) -> FloatArray:
-        """Give the stored most power at the sample at each calibrated wavelength.
-
-        Returns
-        -------
-        :
-            At full level and the source's own bandwidth, in uW; shape ``(32,)``.
-        """
-        return self._meter.ceiling()
-
-    @property
-    def meter_ranges_uw(self) -> tuple[float, ...]:
-        """Full scales of the pick-off meter, in uW, the smallest first."""
-        return self._meter.ranges_uw
-
-    def monitor_reading(self, second: int) -> float:
-        """Give what the laser's monitor diode averaged over one second.
-
-        Parameters
-        ----------
-        second
-            Number of the second; it has passed by now.
-
-        Returns
-        -------
-        :
-            Output before the filter, in % of the full one.
-        """
-        output = self._beam.output(second + 0.5) * self._beam.noise(second, second + 1)
-        noise = hash_noise(self.seed, "monitor", second)
-        return PERCENT * output * (1 + self.sample.laser.monitor_noise * noise)
-
     def pixel_wavelengths(self, centre_nm: float, grating: int = 1) -> FloatArray:
         """Give the wavelength that the driver states for each pixel, in nm.
 
@@ -255,26 +154,6 @@ class World(Axes):
             round(self.grating.at(time_s)),
         )
 
-    def gain_e_per_adu(self, preamp_gain: float = 1.0) -> float:
-        """Give the camera's gain, in e-/ADU.
-
-        Parameters
-        ----------
-        preamp_gain
-            Gain of the preamplifier.
-        """
-        return self.sample.ccd.gain / preamp_gain
-
-    def full_well_e(self, setting: camera.ReadOut) -> float:
-        """Give the charge that a pixel of a frame holds, in e-.
-
-        Parameters
-        ----------
-        setting
-            How the chip is read out.
-        """
-        return setting.well(self.sample.ccd)
-
     def state_at(self, time_s: float) -> BenchState:
         """Give the state of the light path at a time.
 
@@ -300,120 +179,6 @@ class World(Axes):
             Electrons per second; shape ``(1024,)``, not to be written to.
         """
         return self._path.rate(state)
-
-    def frame(
-        self,
-        start_s: float,
-        exposure_s: float,
-        counter: int,
-        *,
-        preamp_gain: float = 1.0,
-    ) -> npt.NDArray[np.uint16]:
-        """Take one frame: what the bench did during the exposure, as counts.
-
-        Parameters
-        ----------
-        start_s
-            Start of the exposure, in simulated seconds; it has ended by now.
-        exposure_s
-            Exposure, in simulated seconds; nought gives bias and read noise.
-        counter
-            Number of the frame; the same number draws the same noise.
-        preamp_gain
-            Gain of the preamplifier.
-
-        Returns
-        -------
-        :
-            Counts in ADU; shape ``(1024,)``.
-        """
-        setting = camera.ReadOut(preamp_gain=preamp_gain)
-        return self.read_out(start_s, exposure_s, counter, setting)[0]
-
-    def read_out(
-        self, start_s: float, exposure_s: float, counter: int, setting: camera.ReadOut
-    ) -> npt.NDArray[np.uint16]:
-        """Take one frame, read out as a line or as an image.
-
-        Parameters
-        ----------
-        start_s, exposure_s, counter
-            As of `frame`.
-        setting
-            How the chip is read out.
-
-        Returns
-        -------
-        :
-            Counts in ADU; in the shape of the setting.
-        """
-        exposure = self.expose(start_s, exposure_s)
-        exposure.finish()
-        return self.develop(exposure, counter, setting)
-
-    def expose(self, start_s: float, exposure_s: float) -> Exposure:
-        """Begin an exposure, to be integrated while it lasts.
-
-        Parameters
-        ----------
-        start_s, exposure_s
-            Start and length, in simulated seconds; nought gives bias and read noise.
-        """
-        return Exposure(start_s, exposure_s, self._illuminate)
-
-    def develop(
-        self, exposure: Exposure, counter: int, setting: camera.ReadOut
-    ) -> npt.NDArray[np.uint16]:
-        """Read out an exposure that is done.
-
-        Parameters
-        ----------
-        exposure
-            What fell on the chip.
-        counter, setting
-            As of `read_out`.
-
-        Returns
-        -------
-        :
-            Counts in ADU; in the shape of the setting.
-        """
-        ccd, length_s = self.sample.ccd, exposure.exposure_s
-        rng = stream(self.seed, "ccd", counter)
-        if setting.image:
-            charge = camera.expose_chip(
-                exposure.light, exposure.diffuse, length_s, rng, ccd
-            )
-        else:
-            charge = camera.expose_line(exposure.charge, length_s, rng, ccd)
-        return camera.read_out(charge, rng, setting=setting, ccd=ccd)
-
-    def saturation_level(self, setting: camera.ReadOut) -> int:
-        """Give the count from which on a pixel is saturated.
-
-        Parameters
-        ----------
-        setting
-            How the chip is read out.
-        """
-        return camera.saturation_level(setting, self.sample.ccd)
-
-    def expected_charge(self, start_s: float, exposure_s: float) -> FloatArray:
-        """Integrate light, room light and dark current over an exposure.
-
-        Parameters
-        ----------
-        start_s, exposure_s
-            Start and length of the exposure, in simulated seconds.
-
-        Returns
-        -------
-        :
-            Expected electrons; shape ``(1024,)``.
-        """
-        exposure = self.expose(start_s, exposure_s)
-        exposure.finish()
-        return exposure.charge
 
     def _illuminate(self, start_s: float, end_s: float) -> Iterator[Illumination]:
         """Give what falls on the chip between two times, part by part."""

@@ -131,9 +131,9 @@ class Bench:
         self.world.filter_nm.record(0.0, wavelength_nm)
         self.attenuate(density)
         self.world.clock.advance(100.0 * seed)
-        nm, ratio, self.ratio_sigma = self.world.calibration()
+        nm, ratio, self.ratio_sigma = self.world.meter.calibration()
         self.ratio = np.interp(wavelength_nm, nm, ratio)
-        self.ceiling_uw = np.interp(wavelength_nm, nm, self.world.ceiling())
+        self.ceiling_uw = np.interp(wavelength_nm, nm, self.world.meter.ceiling())
 
     def attenuate(self, density):
         self.world.od.record(self.world.now(), density)
@@ -143,8 +143,12 @@ class Bench:
         start = self.world.now()
         self.world.clock.advance(average_s)
         self.counter += 1
-        reading = self.world.meter_reading(
-            start, self.world.now(), self.wavelength_nm, self.counter
+        reading = self.world.meter.average(
+            self.world.beam,
+            start,
+            self.world.now(),
+            setting_nm=self.wavelength_nm,
+            counter=self.counter,
         )
         return reading.power_uw * self.ratio, reading.sigma_uw * self.ratio
 
@@ -161,7 +165,9 @@ class Bench:
     def truth(self, start_s, end_s):
         """Power that an open shutter lets through, averaged by many looks."""
         times = np.arange(start_s, end_s, 0.01) + 0.005
-        return np.mean([self.world.power_before_shutter(time) for time in times])
+        return np.mean(
+            [self.world.beam.power_before_shutter(time, time) for time in times]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -227,8 +233,8 @@ def test_the_same_seed_and_commands_give_the_same_dose_whoever_looks():
 
     first = alone.reach(10.0)
     for second in np.linspace(0.0, polled.world.now(), 200):
-        polled.world.power_before_shutter(second)
-        polled.world.monitor_reading(int(second))
+        polled.world.beam.power_before_shutter(second, second)
+        polled.world.beam.monitor_percent(int(second))
     second = polled.reach(10.0)
 
     assert first == second

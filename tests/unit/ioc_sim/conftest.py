@@ -59,7 +59,7 @@ def bench(sample):
 
     def make(sample=sample, *, wavelength_nm=526.0, power_uw=20.0, seed=1):
         world = World(sample, seed=seed, clock=ManualClock())
-        most = world.maximum_power(wavelength_nm, sample.source.bandwidth)
+        most = world.beam.maximum_power(wavelength_nm, sample.source.bandwidth)
         world.emission.record(0.0, 1)
         world.level.record(0.0, 100)
         world.filter_nm.record(0.0, wavelength_nm)

@@ -85,7 +85,7 @@ def act(world, until_s):
             world.hwp_deg.ramp(second, second + 0.7, 40.0 * (second % 3))
             world.objective_x.ramp(second, second + 0.4, 20 + second % 2)
     if world.now() == 0.0:
-        world.cryostat.set_point(5.0, 20.0)
+        world.cryostat.change(5.0, set_point_k=20.0)
     world.clock.advance(until_s - world.now())
 
 
@@ -94,16 +94,16 @@ def act(world, until_s):
 def test_counts_do_not_depend_on_looks_or_turns(bench, monkeypatch, looks, turn_s):
     monkeypatch.setattr(turns, "TURN", turn_s)
     watched, alone = bench(), bench()
-    exposure = watched.expose(0.5, 24.0)
+    exposure = watched.sensor.expose(0.5, 24.0)
     for until_s in np.linspace(0.0, 25.0, looks + 1)[1:]:
         act(watched, float(until_s))
         advance(exposure, watched.now())
     act(alone, 25.0)
 
-    counts = watched.develop(exposure, 1, FULL_LINE)
+    counts = watched.sensor.develop(exposure, 1, FULL_LINE)
 
     assert exposure.done
-    assert np.array_equal(counts, alone.read_out(0.5, 24.0, 1, FULL_LINE))
+    assert np.array_equal(counts, alone.sensor.read_out(0.5, 24.0, 1, FULL_LINE))
 
 
 def test_others_get_a_turn_after_each_part(bench, monkeypatch):
@@ -121,7 +121,7 @@ def test_others_get_a_turn_after_each_part(bench, monkeypatch):
             await asyncio.sleep(0)
 
     async def both():
-        work = asyncio.create_task(world.expose(0.0, 20.0).advance(20.0))
+        work = asyncio.create_task(world.sensor.expose(0.0, 20.0).advance(20.0))
         await watch(work)
 
     asyncio.run(both())

@@ -101,7 +101,7 @@ def test_what_is_left_does_not_depend_on_who_looks(fade, sample):
     watched, alone = (fade(sample, wavelength_nm=495.0, power_uw=50.0) for _ in "ab")
     for step in range(60):
         left(watched, step / 61)
-        watched.expected_charge(watched.now() - 5.0, 5.0)
+        watched.sensor.expected_charge(watched.now() - 5.0, 5.0)
 
     assert left(watched, 1.0) == left(alone, 1.0)
     assert watched.state_at(1000.0).faded == alone.state_at(1000.0).faded

@@ -156,7 +156,8 @@ def test_a_moved_focus_shows_in_the_exposure(bench, quiet):
     world.objective_z.record(5.0, 23.0)
 
     sharp, both, blurred = (
-        world.expected_charge(start, 2.0)[400:600].sum() for start in (1.0, 4.0, 6.0)
+        world.sensor.expected_charge(start, 2.0)[400:600].sum()
+        for start in (1.0, 4.0, 6.0)
     )
 
     assert blurred < 0.5 * sharp

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from ioc_sim.thermal import STEP, Cryostat, heat_capacity, heat_flow
+from ioc_sim.cryostat_state import STEP
+from ioc_sim.heat_balance import heat_capacity, heat_flow
+from ioc_sim.thermal import Cryostat
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_it_starts_settled_and_stable_at_4_kelvin(cryostat):
 def test_a_step_settles_with_little_overshoot(cryostat, start, target):
     model = cryostat(float(start))
 
-    model.set_point(0.0, float(target))
+    model.change(0.0, set_point_k=float(target))
     path = follow(model, 700.0)
 
     outside = np.flatnonzero(np.abs(path - target) > 0.05)
@@ -67,8 +69,8 @@ def test_a_step_settles_with_little_overshoot(cryostat, start, target):
 
 def test_the_working_set_point_follows_the_ramp(cryostat):
     model = cryostat()
-    model.set_ramp_rate(0.0, 6.0)
-    model.set_point(0.0, 10.0)
+    model.change(0.0, ramp_k_per_min=6.0)
+    model.change(0.0, set_point_k=10.0)
 
     half, end = model.read(30.0), model.read(61.0)
 
@@ -79,8 +81,8 @@ def test_the_working_set_point_follows_the_ramp(cryostat):
 
 def test_cooling_down_takes_23_minutes(cryostat):
     model = cryostat(295.0)
-    model.set_ramp_rate(0.0, 30.0)
-    model.set_point(0.0, 4.0)
+    model.change(0.0, ramp_k_per_min=30.0)
+    model.change(0.0, set_point_k=4.0)
 
     path = follow(model, 1800.0, 10.0)
 
@@ -104,7 +106,7 @@ def test_without_heater_it_cools_as_the_differential_equation_says(cryostat, sam
 
 def test_the_sample_lags_behind_the_finger(cryostat):
     model = cryostat()
-    model.set_point(0.0, 10.0)
+    model.change(0.0, set_point_k=10.0)
 
     reading = model.read(20.0)
 
@@ -115,7 +117,7 @@ def test_a_new_set_point_is_not_stable_until_held_in_the_band(cryostat):
     model = cryostat()
     model.set_stability(0.0, band_k=0.05, hold_s=20.0)
 
-    model.set_point(5.0, 5.0)
+    model.change(5.0, set_point_k=5.0)
     at_once = model.read(5.0).stable
     times = np.arange(5.0, 100.0, 0.5)
     stable = [model.read(t).stable for t in times]
@@ -130,14 +132,14 @@ def test_a_new_set_point_is_not_stable_until_held_in_the_band(cryostat):
 def test_the_same_set_point_again_stays_stable(cryostat):
     model = cryostat()
 
-    model.set_point(5.0, 4.0)
+    model.change(5.0, set_point_k=4.0)
 
     assert model.read(5.0).stable
 
 
 def test_a_narrower_band_has_to_be_entered_anew(cryostat):
     model = cryostat()
-    model.set_point(0.0, 4.2)
+    model.change(0.0, set_point_k=4.2)
     model.advance(16.0)
     model.set_stability(16.0, band_k=1e-3, hold_s=0.0)
 
@@ -148,7 +150,7 @@ def test_a_narrower_band_has_to_be_entered_anew(cryostat):
 def test_below_the_coldest_temperature_it_never_gets_stable(cryostat):
     model = cryostat()
 
-    model.set_point(0.0, 3.5)
+    model.change(0.0, set_point_k=3.5)
 
     assert model.read(3600.0).sample_k == pytest.approx(3.94, abs=0.01)
     assert model.read(3600.0).heater_percent == 0
@@ -196,11 +198,11 @@ def test_thermometers_are_noisy_by_millikelvins(cryostat):
 def test_reading_changes_nothing(cryostat):
     asked, left_alone = cryostat(), cryostat()
     for model in (asked, left_alone):
-        model.set_point(3.1, 9.0)
+        model.change(3.1, set_point_k=9.0)
     for time in np.arange(3.1, 60.0, 0.037):
         asked.read(time)
     for model in (asked, left_alone):
-        model.set_point(60.123, 12.0)
+        model.change(60.123, set_point_k=12.0)
 
     assert asked.read(200.0) == left_alone.read(200.0)
     assert [asked.sample_temperature.at(t) for t in (10.0, 61.0, 199.0)] == [
@@ -213,18 +215,18 @@ def test_at_rest_it_does_not_depend_on_when_it_was_asked(cryostat):
     for time in (1.0, 700.3, 9000.7):
         asked.read(time)
     for model in (asked, left_alone):
-        model.set_point(10000.05, 9.0)
+        model.change(10000.05, set_point_k=9.0)
 
     assert asked.read(10100.0) == left_alone.read(10100.0)
 
 
 def test_the_history_is_continuous_across_a_command(cryostat):
     model = cryostat()
-    model.set_point(0.0, 10.0)
+    model.change(0.0, set_point_k=10.0)
     model.advance(7.1)
 
     before = model.read(7.1).sample_k
-    model.set_point(7.1, 4.0)
+    model.change(7.1, set_point_k=4.0)
 
     assert model.sample_temperature.at(7.1) == pytest.approx(before)
     assert model.read(7.1 + STEP / 2).sample_k == pytest.approx(before, abs=0.05)
@@ -240,7 +242,7 @@ def test_a_ramped_step_settles_within_the_time_that_plans_reckon_with(
     model = cryostat(float(start))
     ramp_s = abs(target - start) / 10 * 60
 
-    model.set_point(0.0, float(target))
+    model.change(0.0, set_point_k=float(target))
     path = follow(model, ramp_s + 300.0)
 
     outside = np.flatnonzero(np.abs(path - target) > 0.05)
@@ -325,7 +327,7 @@ def test_the_controlled_cryostat_follows_its_differential_equations(
     cryostat, start, target
 ):
     model = cryostat(start)
-    model.set_point(0.0, target)
+    model.change(0.0, set_point_k=target)
 
     path = follow(model, 180.0)
 
@@ -336,7 +338,7 @@ def test_the_controlled_cryostat_follows_its_differential_equations(
 
 def test_the_energy_is_conserved_over_a_step(cryostat, sample):
     model = cryostat(20.0)
-    model.set_point(0.0, 40.0)
+    model.change(0.0, set_point_k=40.0)
     parameters = sample.cryostat
 
     times = np.arange(0.0, 400.0, STEP)
@@ -420,7 +422,7 @@ def test_an_open_thermometer_switches_the_heater_off_for_good(cryostat):
 def test_too_high_a_temperature_switches_the_heater_off_for_good(cryostat):
     model = cryostat(20.0)
     model.change(0.0, limits_k=(320.0, 25.0))
-    model.set_point(0.0, 40.0)
+    model.change(0.0, set_point_k=40.0)
     path = follow(model, 300.0)
 
     tripped = model.read(300.0)
@@ -476,7 +478,7 @@ def test_a_loop_with_own_settings_gets_there_too(cryostat):
     model = cryostat(20.0)
     model.change(0.0, mode="Closed Loop PID", p=2.0, i=20.0, d=50.0)
 
-    model.set_point(0.0, 25.0)
+    model.change(0.0, set_point_k=25.0)
     reading = model.read(900.0)
 
     assert reading.sample_k == pytest.approx(25.0, abs=0.01)
@@ -487,7 +489,7 @@ def test_too_large_a_gain_swings(cryostat):
     model = cryostat(20.0)
     model.change(0.0, mode="Closed Loop PID", p=1000.0, i=1000.0)
 
-    model.set_point(0.0, 25.0)
+    model.change(0.0, set_point_k=25.0)
     path = follow(model, 300.0)
 
     assert np.ptp(path[200:]) > 0.1
@@ -508,7 +510,7 @@ def test_without_the_ramp_the_working_set_point_is_there_at_once(cryostat):
     model = cryostat()
     model.change(0.0, ramping=False)
 
-    model.set_point(0.0, 10.0)
+    model.change(0.0, set_point_k=10.0)
 
     assert model.read(0.3).working_k == 10.0
     assert not model.read(0.3).ramping
@@ -529,7 +531,7 @@ def test_the_automatic_valve_saves_helium_at_rest_and_opens_to_cool(cryostat):
     model.set_automatic_flow(0.0, automatic=True)
 
     at_rest = model.read(600.0)
-    model.set_point(600.0, 20.0)
+    model.change(600.0, set_point_k=20.0)
     cooling = model.read(660.0)
     cold = model.read(2400.0)
 
@@ -571,7 +573,7 @@ def test_faults_and_settings_do_not_depend_on_when_it_was_asked(cryostat):
     asked, left_alone = cryostat(20.0), cryostat(20.0)
 
     def work(model, *, often):
-        model.set_point(1.05, 30.0)
+        model.change(1.05, set_point_k=30.0)
         model.set_flow(20.3, 60.0)
         model.spoil_vacuum(33.3, 1e-3)
         for time in np.arange(33.3, 90.0, 0.31) if often else []:
@@ -585,10 +587,10 @@ def test_faults_and_settings_do_not_depend_on_when_it_was_asked(cryostat):
 
 def test_the_set_point_and_the_flow_come_in_any_order(cryostat):
     first, second = cryostat(20.0), cryostat(20.0)
-    first.set_point(0.0, 30.0)
+    first.change(0.0, set_point_k=30.0)
     first.set_flow(0.0, 60.0)
     second.set_flow(0.0, 60.0)
-    second.set_point(0.0, 30.0)
+    second.change(0.0, set_point_k=30.0)
 
     assert first.read(500.0) == second.read(500.0)
 
@@ -596,7 +598,7 @@ def test_the_set_point_and_the_flow_come_in_any_order(cryostat):
 def test_a_heater_switched_on_again_on_the_way_down_does_not_stay_off(cryostat):
     """The integral comes back from where a change-over has left it."""
     model = cryostat(8.0)
-    model.set_point(0.0, 4.0)
+    model.change(0.0, set_point_k=4.0)
     for time in (0.5, 2.0, 5.0, 10.0, 20.0):
         model.change(time, heater_range="Off")
         model.change(time + 0.3, heater_range="Range3/High")
@@ -613,7 +615,7 @@ def disturb(model, choose):
         pause = choose.uniform(0.1, 15.0)
         match choose.randrange(7):
             case 0:
-                model.set_point(time, choose.choice([4.5, 8.0, 100.0, 200.0]))
+                model.change(time, set_point_k=choose.choice([4.5, 8.0, 100.0, 200.0]))
             case 1:
                 model.open_thermometer(time, is_open=True)
             case 2:
@@ -642,6 +644,6 @@ def test_whatever_has_happened_it_gets_cold_and_stable_again(cryostat, seed):
     model.reset_trip(end)
     model.change(end, heater_range="Range3/High")
     model.set_flow(end, 100.0)
-    model.set_point(end + 0.4, 4.0)
+    model.change(end + 0.4, set_point_k=4.0)
 
     assert model.read(end + 700.0).stable

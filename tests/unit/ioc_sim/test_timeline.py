@@ -112,7 +112,7 @@ def focus(world):
 
 def error(world, start_s=0.5, end_s=6.0):
     """What the middle of each part misses on any pixel, in the brightest one."""
-    charge = world.expected_charge(start_s, end_s - start_s)
+    charge = world.sensor.expected_charge(start_s, end_s - start_s)
     edges = [
         time
         for a, b in world._states.parts(start_s, end_s)
@@ -160,7 +160,7 @@ def test_one_temperature_for_a_part_is_as_good_as_many(variant, bench, kelvin):
         cryostat__temperature=kelvin, source__drift=0.0, source__jitter=0.0
     )
     world = bench(sample, power_uw=20.0)
-    world.cryostat.set_ramp_rate(0.0, 100.0)
-    world.cryostat.set_point(0.0, 80.0)
+    world.cryostat.change(0.0, ramp_k_per_min=100.0)
+    world.cryostat.change(0.0, set_point_k=80.0)
 
     assert error(world, 0.0, 30.0) < 5e-4

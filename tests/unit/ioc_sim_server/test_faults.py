@@ -238,12 +238,12 @@ def test_what_no_read_back_shows_is_in_the_light(name, value, opened):
         axis.record(0.0, at)
     world.shutter.record(0.0, opened)
     clock.advance(100.0)
-    before = world.expected_charge(99.0, 1.0).sum()
+    before = world.sensor.expected_charge(99.0, 1.0).sum()
 
     asyncio.run(world.faults.set(name, value))
     clock.advance(100.0)
 
-    assert abs(world.expected_charge(199.0, 1.0).sum() / before - 1) > 0.01
+    assert abs(world.sensor.expected_charge(199.0, 1.0).sum() / before - 1) > 0.01
 
 
 @pytest.mark.parametrize("name", PV_FAULTS[:3])

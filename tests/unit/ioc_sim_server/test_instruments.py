@@ -215,7 +215,7 @@ def test_a_failed_reading_is_no_reading_and_the_next_one_works(
 
     async def fail_and_measure():
         with monkeypatch.context() as patch:
-            patch.setattr(bench.world, "meter_reading", broken)
+            patch.setattr(bench.world.meter, "average", broken)
             with pytest.raises(BrokenError):
                 await put(measure, "Measure")
         assert (measure.value, counter.value) == ("Done", 0)
@@ -510,4 +510,6 @@ def test_the_truth_is_json(pvs):
 def test_same_seed_and_same_times_give_the_same_frame(bench):
     again = type(bench.world)(bench.world.sample, seed=3, clock=bench.world.clock)
 
-    assert np.array_equal(bench.world.frame(0, 1, 5), again.frame(0, 1, 5))
+    assert np.array_equal(
+        bench.world.sensor.frame(0, 1, 5), again.sensor.frame(0, 1, 5)
+    )

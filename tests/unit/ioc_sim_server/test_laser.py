@@ -316,6 +316,6 @@ def test_the_monitor_does_not_depend_on_who_looks_how_often():
     for second in range(0, 500, 7):
         worlds[1].monitor_reading(second)
 
-    readings = [world.monitor_reading(500) for world in worlds]
+    readings = [world.beam.monitor_percent(500) for world in worlds]
 
     assert readings[0] == readings[1] == pytest.approx(60, rel=0.05)

@@ -44,8 +44,8 @@ class Heart:
 
 async def fidget(world):
     """Warm up, and turn the plate and scan the stage now and then."""
-    world.cryostat.set_ramp_rate(world.now(), 2.0)
-    world.cryostat.set_point(world.now(), 100.0)
+    world.cryostat.change(world.now(), ramp_k_per_min=2.0)
+    world.cryostat.change(world.now(), set_point_k=100.0)
     turn = 0
     while True:
         turn += 1

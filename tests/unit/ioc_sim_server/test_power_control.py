@@ -118,7 +118,7 @@ def test_the_ceiling_is_that_of_the_wavelength_and_the_bandwidth(bench, pvs, put
     for nm in (495.0, 526.0, 700.0):
         light(pvs, put, 0, nm)
         most[nm] = asyncio.run(shown(pvs["T:POWER:MaxPower_RBV"]))
-        truth = bench.world.maximum_power(nm, 1.8)
+        truth = bench.world.beam.maximum_power(nm, 1.8)
         assert most[nm] == pytest.approx(truth, rel=0.04)
     asyncio.run(put(pvs["T:FILTER:Bandwidth"], 0.9))
 
