@@ -374,7 +374,7 @@ def test_a_failed_acquisition_shows_it_and_the_next_one_works(
     acquire, state = pvs["T:CCD:cam1:Acquire"], pvs["T:CCD:cam1:DetectorState_RBV"]
     asyncio.run(put(pvs["T:CCD:cam1:AcquireTime"], 0))
     with monkeypatch.context() as patch:
-        patch.setattr(bench.world, "develop", broken)
+        patch.setattr(bench.world.sensor, "develop", broken)
         with pytest.raises(BrokenError):
             asyncio.run(put(acquire, "Acquire"))
 

@@ -314,7 +314,7 @@ def test_the_monitor_does_not_depend_on_who_looks_how_often():
         world.emission.record(0.0, 1)
         world.level.record(0.0, 60)
     for second in range(0, 500, 7):
-        worlds[1].monitor_reading(second)
+        worlds[1].beam.monitor_percent(second)
 
     readings = [world.beam.monitor_percent(500) for world in worlds]
 
