@@ -8,6 +8,7 @@ was, with an INVALID alarm and a text that names the value and the limits.
 
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -158,6 +159,7 @@ class SetPoint(Channel):
             await self._refuse(f"failed, {error!r}")
             raise
 
+    @abstractmethod
     def accept(self, sent: Any) -> Any:
         """Value to write for what was sent; raises if the instrument cannot do it.
 
@@ -166,7 +168,6 @@ class SetPoint(Channel):
         sent
             A number or a text.
         """
-        raise NotImplementedError
 
     async def _refuse(self, text: str) -> None:
         await self.group.report_error(self, f"{self.label}: {text}")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from abc import abstractmethod
 from typing import Any
 
 from caproto import SkipWrite
@@ -50,6 +51,7 @@ class Plugin(Records):
         self.when_put("ProcessPlugin", self._put_process)
         self.when_put("QueueSize", self._put_queue_size)
 
+    @abstractmethod
     async def process(self, array: NDArray) -> None:
         """Do with a frame what the plugin is for.
 
@@ -58,7 +60,6 @@ class Plugin(Records):
         array
             The frame.
         """
-        raise NotImplementedError
 
     async def offer(self, array: NDArray) -> None:
         """Take a frame over; returns when it is done with, or waits in the queue.

@@ -115,8 +115,7 @@ def prime(connect):
 
     def prime(**kwargs):
         detector = connect(**kwargs)
-        if not any(detector.hdf1.array_size.get()):
-            detector.hdf1.warmup()
+        detector.hdf1.warmup()  # the frame before may have been of another shape
         detector.cam.acquire_time.set(0.2).wait(TIMEOUT)
         detector.cam.num_images.set(1).wait(TIMEOUT)
         detector.cam.acquire.set(0).wait(TIMEOUT)

@@ -7,19 +7,17 @@ from typing import Any
 import numpy as np
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO
-from ophyd.status import DeviceStatus
 
 from triplet_bluesky.devices.derived import Derived
+from triplet_bluesky.devices.detector import Detector
 from triplet_bluesky.devices.operation import (
     Halt,
     await_completion,
     label,
     read_fresh,
-    run_operation,
 )
 from triplet_bluesky.devices.optional import OptionalSignalRO
 from triplet_bluesky.devices.settable import Axis, Choice
-from triplet_bluesky.devices.staging import Staged
 from triplet_bluesky.errors import AcquireError, MoveError
 
 __all__ = ["CCD", "IMAGE", "Camera", "CameraNumber", "ImagePlugin"]
@@ -102,7 +100,7 @@ class ImagePlugin(Device):
     unique_id = Cpt(EpicsSignalRO, "UniqueId_RBV", kind="omitted")
 
 
-class CCD(Device):
+class CCD(Detector):
     """Cooled CCD that delivers a stack of sub-exposures for each trigger.
 
     A cosmic ray hits one sub-exposure of a pixel and not the others, so a stack can be
@@ -144,84 +142,15 @@ class CCD(Device):
     subexposures = Cpt(Derived, units="", value=3, kind="config")
     """Number of frames taken for each trigger."""
 
-    def __init__(self, prefix: str, **kwargs: Any) -> None:
-        super().__init__(prefix, **kwargs)
-        self._halt = Halt()
-        self._free = threading.Lock()
-        self._settings = Staged(self)
+    def _set_up(self) -> None:
+        self._settings.set(self.cam.image_mode, SINGLE)
+        self._settings.set(self.cam.array_callbacks, "Enable")
+        self._settings.set(self.cam.wait_for_plugins, "Yes")
+        self._settings.set(self.image.enable, "Enable")
 
-    def stage(self) -> list[object]:
-        """Let the camera take single frames, hand them to the plugin, and wait for it.
-
-        Returns
-        -------
-        :
-            This device and its parts.
-
-        Raises
-        ------
-        ConnectError
-            If the IOC does not answer.
-        MoveError
-            If a setting is not taken.
-        """
-        devices = super().stage()
-        try:
-            self._settings.set(self.cam.image_mode, SINGLE)
-            self._settings.set(self.cam.array_callbacks, "Enable")
-            self._settings.set(self.cam.wait_for_plugins, "Yes")
-            self._settings.set(self.image.enable, "Enable")
-        except BaseException:
-            self.unstage()
-            raise
-        return devices
-
-    def unstage(self) -> list[object]:
-        """Put back what was set before; what cannot be put back is logged.
-
-        Returns
-        -------
-        :
-            This device and its parts.
-        """
-        try:
-            self._settings.put_back()
-        finally:
-            devices = super().unstage()
-        return devices
-
-    def trigger(self) -> DeviceStatus:
-        """Take the sub-exposures.
-
-        Returns
-        -------
-        :
-            Finished when all of them are read out; fails if the camera delivers a
-            frame late, twice or not at all.
-        """
-        self._halt = halt = Halt()
-        return run_operation(self, lambda: self._expose(halt), halt)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Abort the exposure that runs; no further sub-exposure begins."""
-        super().stop(success=success)
-        self._halt.stop(success=success)
+    def _abandon(self) -> None:
         if self.cam.acquire.connected:
             self.cam.acquire.put(0)
-
-    def pause(self) -> None:
-        """Abort the exposure when the scan pauses; it is repeated on resume."""
-        super().pause()
-        self.stop(success=True)
-
-    def _expose(self, halt: Halt) -> None:
-        if not self._free.acquire(timeout=READOUT_ALLOWANCE_S):
-            msg = f"{label(self)}: the exposure before has not ended; is it stuck?"
-            raise AcquireError(msg)
-        try:
-            self._take(halt)
-        finally:
-            self._free.release()
 
     def _take(self, halt: Halt) -> None:
         if self.cam.read_out_mode.position == IMAGE:

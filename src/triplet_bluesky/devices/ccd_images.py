@@ -11,21 +11,20 @@ from typing import Any
 
 from event_model import compose_stream_resource
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsSignalRO
-from ophyd.status import DeviceStatus
+from ophyd import EpicsSignalRO
 
 from triplet_bluesky.devices.ccd import IMAGE, Camera, CameraNumber
 from triplet_bluesky.devices.derived import Derived
+from triplet_bluesky.devices.detector import Detector
 from triplet_bluesky.devices.hdf5 import DATASET, FramesFolder, Hdf5Writer
 from triplet_bluesky.devices.operation import (
     Halt,
     issue,
     label,
     read_fresh,
-    run_operation,
 )
 from triplet_bluesky.devices.optional import OptionalSignalRO
-from triplet_bluesky.devices.staging import Staged, answering
+from triplet_bluesky.devices.staging import answering
 from triplet_bluesky.errors import AcquireError, ConnectError
 
 __all__ = ["CCDImages", "ImagingCamera"]
@@ -131,14 +130,15 @@ class Stall:
         return now - self._since > self.longest
 
 
-class CCDImages(Device):
+class CCDImages(Detector):
     """The CCD that takes ``cam.num_images`` frames for each trigger, into a file.
 
     Each trigger makes a new file in a folder of the day, which holds its frames and
     nothing else; a trigger that fails or is interrupted leaves a file to which no
     document refers. Frames are images; with ``read_out`` set to
     ``FVB`` they are spectra, one row high. ``cam.acquire_period`` is the period of a
-    kinetic series.
+    kinetic series. The status of a trigger is finished when the file has all frames and
+    is closed.
 
     Staging sets the camera and the writer up; unstaging puts back what was set.
 
@@ -165,41 +165,12 @@ class CCDImages(Device):
     ) -> None:
         super().__init__(prefix, **kwargs)
         self.folder = folder
-        self._halt = Halt()
-        self._free = threading.Lock()
-        self._settings = Staged(self)
         self._stack: FrameStack | None = None
         self._taken: Path | None = None
         self._index = 0
 
-    def stage(self) -> list[object]:
-        """Set the camera and the writer up, with the frames that are asked for now.
-
-        Returns
-        -------
-        :
-            This device and its parts.
-
-        Raises
-        ------
-        AcquireError
-            If the IOC cannot write in the folder.
-        ConnectError
-            If the IOC does not answer.
-        MoveError
-            If a setting is not taken.
-        """
-        devices = super().stage()
-        try:
-            with answering(self):
-                self._set_up()
-        except BaseException:
-            self.unstage()
-            raise
-        return devices
-
     def unstage(self) -> list[object]:
-        """Put back what was set before; what cannot be put back is logged.
+        """Forget the frames, and put back what was set before.
 
         Returns
         -------
@@ -207,34 +178,7 @@ class CCDImages(Device):
             This device and its parts.
         """
         self._stack = self._taken = None
-        try:
-            self._settings.put_back()
-        finally:
-            devices = super().unstage()
-        return devices
-
-    def trigger(self) -> DeviceStatus:
-        """Take the frames into a file.
-
-        Returns
-        -------
-        :
-            Finished when the file has all of them and is closed.
-        """
-        self._halt = halt = Halt()
-        self._taken = None
-        return run_operation(self, lambda: self._expose(halt), halt)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Abort the acquisition that runs and close its file."""
-        super().stop(success=success)
-        self._halt.stop(success=success)
-        self._abandon()
-
-    def pause(self) -> None:
-        """Abort the acquisition when the scan pauses; it is repeated on resume."""
-        super().pause()
-        self.stop(success=True)
+        return super().unstage()
 
     def describe(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] - ophyd's own type has no parameters
         """Describe the readings and the frames, which Tiled reads from the file."""
@@ -337,16 +281,8 @@ class CCDImages(Device):
             dtype=DTYPES[pixel_type],
         )
 
-    def _expose(self, halt: Halt) -> None:
-        if not self._free.acquire(timeout=READOUT_ALLOWANCE_S):
-            msg = f"{label(self)}: the acquisition before has not ended; is it stuck?"
-            raise AcquireError(msg)
-        try:
-            self._take(halt)
-        finally:
-            self._free.release()
-
     def _take(self, halt: Halt) -> None:
+        self._taken = None
         stack = self._stack
         if stack is None or self.folder is None:
             msg = f"{label(self)}: triggered before it was staged"

@@ -11,6 +11,7 @@ from ophyd import Device, EpicsSignal, EpicsSignalRO
 from ophyd.status import DeviceStatus
 
 from triplet_bluesky.devices.derived import Derived
+from triplet_bluesky.devices.detector import Detector
 from triplet_bluesky.devices.operation import (
     Halt,
     await_completion,
@@ -124,13 +125,16 @@ class CounterNumber(Parameter):
         super().__init__(prefix, limits_required=False, **kwargs)
 
 
-class TCSPC(Device):
+class TCSPC(Detector):
     """PicoHarp 300 with a photomultiplier at the spectrometer's side exit.
 
     Bin ``k`` of the histogram holds the counts between ``offset + k * bin_width`` and
     ``offset + (k + 1) * bin_width`` after the laser's trigger; the histogram is one
     laser period long, which need not be a whole number of bins. The counts are as
     recorded: neither dead time nor background is corrected.
+
+    An acquisition fails if the photomultiplier trips, if the laser's trigger is lost
+    for some of the time, or if a bin is full without being asked for.
 
     Parameters
     ----------
@@ -219,11 +223,6 @@ class TCSPC(Device):
     pile_up = Cpt(Derived, units="1/pulse", precision=6, kind="normal")
     """Counts per laser pulse: above 0.05 the histogram is visibly distorted."""
 
-    def __init__(self, prefix: str, **kwargs: Any) -> None:
-        super().__init__(prefix, **kwargs)
-        self._halt = Halt()
-        self._free = threading.Lock()
-
     def bin_times(self) -> np.ndarray:
         """Give the middle of each bin of the last histogram, in ps after the trigger.
 
@@ -235,39 +234,9 @@ class TCSPC(Device):
         offset = float(self.offset.position)
         return offset + float(self.bin_width.get()) * (np.arange(BINS) + 0.5)
 
-    def trigger(self) -> DeviceStatus:
-        """Take one histogram.
-
-        Returns
-        -------
-        :
-            Finished when a new histogram is there that holds what was asked for; fails
-            if the photomultiplier trips, the trigger is lost for some of the time, or
-            a bin is full without being asked for.
-        """
-        self._halt = halt = Halt()
-        return run_operation(self, lambda: self._acquire(halt), halt)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Abort the acquisition that runs."""
-        super().stop(success=success)
-        self._halt.stop(success=success)
+    def _abandon(self) -> None:
         if self.acquire.connected:
             self.acquire.put(0)
-
-    def pause(self) -> None:
-        """Abort the acquisition when the scan pauses; it is repeated on resume."""
-        super().pause()
-        self.stop(success=True)
-
-    def _acquire(self, halt: Halt) -> None:
-        if not self._free.acquire(timeout=ALLOWANCE_S):
-            msg = f"{label(self)}: the acquisition before has not ended; is it stuck?"
-            raise AcquireError(msg)
-        try:
-            self._take(halt)
-        finally:
-            self._free.release()
 
     def _take(self, halt: Halt) -> None:
         asked_ms = float(self.acquisition_time.position)
