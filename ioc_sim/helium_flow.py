@@ -5,14 +5,14 @@ gauge of the vacuum has one of its own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus, SkipWrite
 
 from ioc_sim.alarms import NO_ALARM, Alarm
-from ioc_sim.base import Instrument, Part, pass_time
+from ioc_sim.base import pass_time
 from ioc_sim.channels import Channel, RefusedPutError
+from ioc_sim.cryostat_part import CryostatPart
 from ioc_sim.cryostat_state import STEP, CryostatReading
 from ioc_sim.declare import choice, choice_rbv, number, number_rbv
 
@@ -39,18 +39,8 @@ HIGH = Alarm(AlarmStatus.HIGH, AlarmSeverity.MINOR_ALARM)
 HIHI = Alarm(AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM)
 
 
-class HeliumFlow(Part):
-    """Needle valve, by hand or as the temperature needs it; level and vacuum.
-
-    Parameters
-    ----------
-    prefix
-        What its PV names begin with.
-    parent
-        The cryostat.
-    refresh
-        Shows what a command has changed.
-    """
+class HeliumFlow(CryostatPart):
+    """Needle valve, by hand or as the temperature needs it; level and vacuum."""
 
     flow = number(
         "Flow",
@@ -103,16 +93,8 @@ class HeliumFlow(Part):
         mirrors="none: a gauge of its own",
     )
 
-    def __init__(
-        self,
-        prefix: str,
-        *,
-        parent: Instrument,
-        refresh: Callable[[], Awaitable[None]],
-    ) -> None:
-        super().__init__(prefix, parent=parent)
-        self._world = parent.world
-        self._refresh = refresh
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        super().__init__(prefix, **kwargs)
         self._valve_turns = asyncio.Event()
         faults = self._world.faults
         faults.watch("helium_low", self._run_dry)
@@ -126,13 +108,7 @@ class HeliumFlow(Part):
             await channel.post(FLOW_MODES[cryostat.automatic_flow])
 
     async def show(self, reading: CryostatReading) -> None:
-        """Show the valve, and level and vacuum with their alarms.
-
-        Parameters
-        ----------
-        reading
-            What the controller and the gauges show.
-        """
+        """Show the valve, and level and vacuum with their alarms."""
         await self.flow_rbv.post(reading.flow_percent)
         await self.helium_rbv.post(reading.helium_percent)
         await _raise_low(self.helium_rbv, HELIUM_ALARMS)

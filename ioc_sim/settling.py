@@ -1,9 +1,8 @@
 """Whether the temperature is stable: judged over a time, in a band."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ioc_sim.base import Instrument, Part
+from ioc_sim.cryostat_part import CryostatPart
 from ioc_sim.cryostat_state import CryostatReading
 from ioc_sim.declare import choice_rbv, number, number_rbv
 from ioc_sim.thermometers import SHOWN
@@ -14,18 +13,8 @@ __all__ = ["Settling"]
 WINDOW = "none: judged by this IOC; lakeshore336 has IN_WINDOW1, without a time"
 
 
-class Settling(Part):
-    """Stable_RBV, and what it is judged by.
-
-    Parameters
-    ----------
-    prefix
-        What its PV names begin with.
-    parent
-        The cryostat.
-    refresh
-        Shows what a command has changed.
-    """
+class Settling(CryostatPart):
+    """Stable_RBV, and what it is judged by."""
 
     stable_rbv = choice_rbv(
         "Stable_RBV",
@@ -72,17 +61,6 @@ class Settling(Part):
         mirrors=WINDOW,
     )
 
-    def __init__(
-        self,
-        prefix: str,
-        *,
-        parent: Instrument,
-        refresh: Callable[[], Awaitable[None]],
-    ) -> None:
-        super().__init__(prefix, parent=parent)
-        self._world = parent.world
-        self._refresh = refresh
-
     async def start(self) -> None:
         """Show what counts as stable."""
         band_k, hold_s = self._world.cryostat.stability
@@ -90,13 +68,7 @@ class Settling(Part):
         await self.stable_time.post(hold_s)
 
     async def show(self, reading: CryostatReading) -> None:
-        """Show whether the sample is stable, and how far it has been away.
-
-        Parameters
-        ----------
-        reading
-            What the controller shows.
-        """
+        """Show whether the sample is stable, and how far it has been away."""
         await self.stable_peak.post(reading.peak_k)
         await self.stable_rms.post(reading.rms_k)
         await self.stable_rbv.post(NO_YES[bool(reading.stable)])

@@ -1,13 +1,12 @@
 """The two thermometers of the cryostat, and their limits, with Lake Shore's names."""
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from caproto import AlarmSeverity, AlarmStatus
 
 from ioc_sim.alarms import NO_ALARM, Alarm
-from ioc_sim.base import Instrument, Part
+from ioc_sim.cryostat_part import CryostatPart
 from ioc_sim.cryostat_state import CryostatReading
 from ioc_sim.declare import choice_rbv, number, number_rbv
 
@@ -35,18 +34,8 @@ TOO_WARM = Alarm(AlarmStatus.HIHI, AlarmSeverity.MAJOR_ALARM)
 FAILED = Alarm(AlarmStatus.STATE, AlarmSeverity.MAJOR_ALARM)
 
 
-class Thermometers(Part):
-    """The finger on input A (index 0), the sample on input B (1).
-
-    Parameters
-    ----------
-    prefix
-        What its PV names begin with.
-    parent
-        The cryostat.
-    refresh
-        Shows what a command has changed.
-    """
+class Thermometers(CryostatPart):
+    """The finger on input A (index 0), the sample on input B (1)."""
 
     finger = number_rbv(
         "KRDG0",
@@ -117,16 +106,8 @@ class Thermometers(Part):
         mirrors=f"{DRIVER} TLIMIT1",
     )
 
-    def __init__(
-        self,
-        prefix: str,
-        *,
-        parent: Instrument,
-        refresh: Callable[[], Awaitable[None]],
-    ) -> None:
-        super().__init__(prefix, parent=parent)
-        self._world = parent.world
-        self._refresh = refresh
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        super().__init__(prefix, **kwargs)
         self._world.faults.watch("thermometer_open", self._open_thermometer)
 
     async def start(self) -> None:
@@ -138,13 +119,7 @@ class Thermometers(Part):
             await channel.post(_limit(kelvin))
 
     async def show(self, reading: CryostatReading) -> None:
-        """Show the temperatures with the alarms of their limits.
-
-        Parameters
-        ----------
-        reading
-            What the controller shows.
-        """
+        """Show the temperatures with the alarms of their limits."""
         limits_k = self._world.cryostat.control.limits_k
         for kelvin, limit_k, channel, state, limit in zip(
             (reading.finger_k, reading.sample_k),
